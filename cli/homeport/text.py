@@ -1,0 +1,31 @@
+"""Small pieces of text that several rooms need: nearest names, lists in a sentence."""
+
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """Return up to `count` of the `known` names that look like `name`, best first.
+
+    Case and an organisation's prefix (`meta-llama/`) are ignored when comparing, so `llama-3.1-8b` finds
+    `meta-llama/Llama-3.1-8B-Instruct`.
+    """
+    import difflib  # imported here: only a mistake pays for it
+
+    by_key: dict[str, str] = {}
+    for candidate in known:
+        by_key.setdefault(candidate.lower(), candidate)
+        by_key.setdefault(candidate.rsplit("/", 1)[-1].lower(), candidate)
+    wanted = name.lower()
+    found: list[str] = []
+    keys = difflib.get_close_matches(wanted, by_key, n=count * 2, cutoff=0.6)
+    if len(wanted) >= 3:
+        keys += sorted((k for k in by_key if wanted in k), key=len)
+    for key in keys:
+        if by_key[key] not in found:
+            found.append(by_key[key])
+    return found[:count]
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Join names for "… is not one of a, b, c"."""
+    return ", ".join(names)
