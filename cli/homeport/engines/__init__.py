@@ -1,0 +1,1 @@
+"""Per engine and version: image, flags, ports, probes, metrics, drain and caches."""

@@ -1,0 +1,133 @@
+"""What an engine is asked to run (`Launch`), and how it is run (`Server`)."""
+
+import msgspec
+
+
+class AdapterMount(msgspec.Struct, frozen=True, kw_only=True):
+    """A LoRA adapter as the server sees it: `path` is a folder in the container."""
+
+    name: str
+    path: str
+    rank: int
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """One replica to run, every number decided; an engine turns it into a `Server`.
+
+    `model` is what the engine loads: a Hub id, or an absolute path in the container. `memory_fraction` is in the
+    engine's own meaning. Sizes are tokens, times seconds. `None` leaves the engine's default.
+    """
+
+    model: str
+    served_name: str
+    revision: str | None = None
+    tensor_parallel_size: int = 1
+    pipeline_parallel_size: int = 1
+    nodes: int = 1
+    max_model_len: int
+    weight_dtype: str = "auto"
+    quantization: str | None = None
+    kv_cache_dtype: str = "auto"
+    memory_fraction: float | None = None
+    max_num_seqs: int | None = None
+    max_num_batched_tokens: int | None = None
+    adapters: tuple[AdapterMount, ...] = ()
+    api_key_env: bool = False
+    offline: bool = False
+    longest_request_s: float = 60.0
+    cpu_kv_cache_gib: int | None = None
+    extra_args: tuple[str, ...] = ()
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP GET that Kubernetes makes; `timeout_s` and `period_s` are the engine's, thresholds are the plan's."""
+
+    path: str
+    timeout_s: int
+    period_s: int
+    failure_threshold: int | None = None
+
+
+class MetricNames(msgspec.Struct, frozen=True, kw_only=True):
+    """Prometheus series of one engine version; `None`: it has no such series."""
+
+    path: str
+    port_name: str = "http"
+    waiting: str | None
+    running: str | None
+    kv_cache_usage: str | None
+    ttft: str | None
+    inter_token: str | None
+    requests_total: str | None
+    prompt_tokens_total: str | None
+    generation_tokens_total: str | None
+    model_label: str | None
+    absent_at_zero_traffic: tuple[str, ...] = ()
+
+
+class Drain(msgspec.Struct, frozen=True, kw_only=True):
+    """How a server stops without losing requests: seconds of preStop sleep, of its own drain, and the grace period."""
+
+    pre_stop_s: int
+    shutdown_s: int | None
+    grace_s: int
+    why: str
+
+
+class WritablePath(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder that must be writable under a read-only root, and what is written there."""
+
+    name: str
+    path: str
+    why: str
+    memory_backed: bool = False
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """How one replica is run in its image. `command` None: the image's entrypoint. `env` holds no secrets.
+
+    `worker_args` are the arguments on the nodes after the first of a multi-node replica (None: one node only);
+    `worker_has_http` says whether those answer the probes. `ConfigMap` files go to `files` (path -> text).
+    """
+
+    image: str
+    command: tuple[str, ...] | None
+    args: tuple[str, ...]
+    env: dict[str, str]
+    port: int
+    startup: Probe
+    readiness: Probe
+    liveness: Probe | None
+    metrics: MetricNames
+    drain: Drain
+    writable: tuple[WritablePath, ...]
+    files: dict[str, str] = {}
+    secret_env: dict[str, str] = {}
+    worker_args: tuple[str, ...] | None = None
+    worker_has_http: bool = False
+    shm_gib: int = 0
+    model_port_env: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of an engine: data with a source and a date."""
+
+    engine: str
+    version: str
+    image: str
+    image_note: str | None
+    entrypoint: tuple[str, ...] | None
+    port: int
+    default_memory_fraction: float | None
+    least_compute_capability: float | None
+    vendors: tuple[str, ...]
+    quantizations: tuple[str, ...]
+    kv_cache_dtypes: tuple[str, ...]
+    needs_driver: str | None
+    flags_file: str | None
+    metrics: MetricNames
+    source: str
+    as_of: str
+    unverified: tuple[str, ...] = ()
+    legacy: str | None = None
