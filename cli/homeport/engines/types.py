@@ -101,8 +101,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     metrics: MetricNames
     drain: Drain
     writable: tuple[WritablePath, ...]
-    files: dict[str, str] = {}
-    secret_env: dict[str, str] = {}
+    files: dict[str, str] = msgspec.field(default_factory=dict)
     worker_args: tuple[str, ...] | None = None
     worker_has_http: bool = False
     shm_gib: int = 0

@@ -5,7 +5,7 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 Platform = Literal["kind", "minikube", "gke", "eks", "aks", "generic"]
 EngineName = Literal["vllm", "sglang", "trtllm", "tensorrt-llm", "tgi", "cpu", "simulator"]
@@ -199,7 +199,7 @@ class Observability(Part, frozen=True, kw_only=True):
     ] = "monitoring"
     monitor_labels: Annotated[
         dict[str, str], Meta(description="Labels of the PodMonitor, for a Prometheus that selects by label")
-    ] = {"release": "kube-prometheus-stack"}
+    ] = field(default_factory=lambda: {"release": "kube-prometheus-stack"})
 
 
 class ModelSpec(Part, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""API prices, bills and breakeven. Money is Decimal."""

@@ -1,0 +1,1 @@
+"""From a plan to Kubernetes documents through the templates, and onto the disk."""

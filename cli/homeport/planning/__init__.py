@@ -1,0 +1,1 @@
+"""Candidates, constraints, choice and reasons: from a spec to a plan."""

@@ -1,0 +1,118 @@
+"""What a plan says. The JSON keys of docs/reference are made from these in `planning/output.py`."""
+
+from decimal import Decimal
+
+import msgspec
+
+from homeport.catalog.architecture import Architecture
+from homeport.catalog.types import Gpu, Instance
+from homeport.engines.types import Launch, Release
+from homeport.sizing.types import Capacity, Memory, Performance, Settings, Startup
+from homeport.spec.models import ModelSpec, Spec
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """What one node costs an hour, USD. `assumed` says why the price is an assumption (None: it is not)."""
+
+    usd_per_hour: Decimal
+    source: str
+    as_of: str
+    capacity: str
+    assumed: str | None = None
+
+
+class NodeChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """The nodes that replicas run on. `instance_types` are all that the plan allows, the chosen one first.
+
+    `instance` None: an existing pool of a cluster that is no cloud's (the price is then another cloud's, assumed).
+    """
+
+    instance: Instance | None
+    gpus_per_node: int
+    instance_types: tuple[str, ...]
+    region: str | None
+    price: Price | None
+
+
+class Considered(msgspec.Struct, frozen=True, kw_only=True):
+    """One option that was looked at, and the reason it lost (or that it was chosen)."""
+
+    gpu: str
+    precision: str
+    tensor_parallel_size: int
+    pipeline_parallel_size: int
+    replicas: int | None
+    usd_per_month: Decimal | None
+    chosen: bool
+    reason: str
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """One value that nobody wrote: what was decided, how, and whether it is an assumption."""
+
+    field: str
+    value: str
+    because: str
+    assumption: bool = False
+
+
+class ModelSource(msgspec.Struct, frozen=True, kw_only=True):
+    """The model that a spec names, found: in the catalog, on the Hub or in a local file.
+
+    `checkpoint` is what is downloaded (the model's own id, or a quantised one), `weight_bytes` its size as stored.
+    """
+
+    id: str
+    checkpoint: str
+    config: dict[str, object]
+    architecture: Architecture
+    weight_bytes: int
+    context_tokens: int
+    licence: str | None
+    gated: bool | None
+    origin: str
+    as_of: str | None
+    unverified: tuple[str, ...] = ()
+    local_path: str | None = None
+
+
+class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One model, every number decided."""
+
+    spec: ModelSpec
+    source: ModelSource
+    engine: Release
+    image: str
+    launch: Launch
+    settings: Settings
+    gpu: Gpu | None
+    precision: str
+    kv_cache_dtype: str
+    gpus_per_replica: int
+    nodes_per_replica: int
+    replicas_min: int
+    replicas_max: int
+    replicas_planned: int
+    fixed_replicas: bool
+    nodes: NodeChoice | None
+    node_count: int
+    idle_gpus: int
+    usd_per_month: Decimal | None
+    memory: Memory | None
+    performance: Performance | None
+    capacity: Capacity | None
+    peak_requests_per_s: float
+    startup: Startup | None
+    cpu_request: str
+    memory_request_gib: int
+    considered: tuple[Considered, ...]
+    decisions: tuple[Decision, ...]
+    warnings: tuple[str, ...]
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole spec, planned."""
+
+    spec: Spec
+    models: tuple[ModelPlan, ...]
+    warnings: tuple[str, ...]
