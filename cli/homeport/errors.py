@@ -30,10 +30,11 @@ class HomeportError(Exception):
 class SpecError(HomeportError):
     """What the user asked for is wrong or cannot work: all problems at once, in the order of the file."""
 
-    def __init__(self, problems: list[Problem]) -> None:
-        """Keep the problems; the message is their texts, one a line."""
+    def __init__(self, problems: list[Problem], source: object | None = None) -> None:
+        """Keep the problems; the message is their texts, one a line. `source` is the text that they stand in."""
         super().__init__("\n".join(p.message for p in problems))
         self.problems = problems
+        self.source = source
 
 
 class NotFoundError(HomeportError):

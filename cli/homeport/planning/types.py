@@ -110,9 +110,28 @@ class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
 
 
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
+    """Nodes of one kind that the planned replicas of one or more models share. This is what is billed.
+
+    `node_count` whole nodes hold all planned replicas; `idle_gpus` of them nobody uses. `models` are names.
+    """
+
+    gpu: str
+    instance_type: str | None
+    region: str | None
+    capacity: str
+    gpus_per_node: int
+    node_count: int
+    used_gpus: int
+    idle_gpus: int
+    price: Price | None
+    models: tuple[str, ...]
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole spec, planned."""
+    """A whole spec, planned. The bill is made of `pools`, not of the models' own node counts."""
 
     spec: Spec
     models: tuple[ModelPlan, ...]
+    pools: tuple[Pool, ...]
     warnings: tuple[str, ...]

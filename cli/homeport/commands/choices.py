@@ -1,0 +1,72 @@
+"""Types of option values: choices and catalog names that answer a mistake with the nearest name."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from homeport.text import nearest, one_of
+
+
+class NearestChoice(click.Choice[str]):
+    """A choice that names the nearest value when a wrong one is given."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value, or fail with the nearest one."""
+        if value in self.choices:
+            return value
+        _fail(str(value), self.choices, param, ctx)
+        return None
+
+
+class CatalogName(click.ParamType):
+    """A name of the catalog: completed by the shell, checked by the library (which also knows other sources)."""
+
+    name = "name"
+
+    def __init__(self, known: Callable[[], Iterable[str]], what: str) -> None:
+        """`known` returns the names; it is called only for completion."""
+        self.known = known
+        self.name = what
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str  # noqa: ARG002
+    ) -> list[CompletionItem]:
+        """Complete catalog ids, also by the part after the organisation."""
+        start = incomplete.lower()
+        return [
+            CompletionItem(name)
+            for name in self.known()
+            if name.lower().startswith(start) or (start and name.rsplit("/", 1)[-1].lower().startswith(start))
+        ]
+
+
+def model_ids() -> list[str]:
+    """Return the catalog's model ids."""
+    from homeport.catalog import models
+
+    return list(models.models())
+
+
+def gpu_ids() -> list[str]:
+    """Return the catalog's GPU ids."""
+    from homeport.catalog import gpus
+
+    return list(gpus.gpus())
+
+
+def api_ids() -> list[str]:
+    """Return the ids of the priced API models."""
+    from homeport.catalog import prices
+
+    return list(dict.fromkeys(price.id for price in prices.api_prices()))
+
+
+def _fail(value: str, known: Iterable[str], param: click.Parameter | None, ctx: click.Context | None) -> None:
+    names = list(known)
+    error = click.BadParameter(f"'{value}' is not one of {one_of(names)}", ctx=ctx, param=param)
+    close = nearest(value, names)
+    if close:
+        error.help = f"did you mean '{close[0]}'?"  # type: ignore[attr-defined]
+    raise error

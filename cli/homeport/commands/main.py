@@ -1,0 +1,223 @@
+"""The command `homeport`: its groups, its help, and how errors become messages and exit codes."""
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import click
+
+from homeport.commands.output import Output
+from homeport.errors import EnvironmentProblem, HomeportError, NotFoundError, SpecError
+from homeport.text import nearest
+
+INTERNAL_ERROR = 70
+INTERRUPTED = 130
+
+# section -> command -> (module, attribute, one line of help). The help stands here so that `--help` imports none of
+# the modules; a test holds it to what the command itself says.
+COMMANDS: dict[str, dict[str, tuple[str, str, str]]] = {
+    "Decide": {
+        "init": ("init", "init", "Write a commented spec to start from."),
+        "plan": ("plan", "plan", "Say what to run a model on, and why."),
+        "cost": ("cost", "cost", "Say what that costs a month, next to the APIs."),
+    },
+    "Deploy": {
+        "render": ("render", "render", "Write the Kubernetes manifests of a plan."),
+        "preview": ("pulumi", "preview", "Show what `up` would do, and the month's bill."),
+        "up": ("pulumi", "up", "Deploy with Pulumi."),
+        "destroy": ("pulumi", "destroy", "Remove what `up` deployed."),
+    },
+    "Look up": {
+        "models": ("catalog", "models", "List and show open-weight models."),
+        "gpus": ("catalog", "gpus", "List and show GPUs."),
+        "engines": ("catalog", "engines", "List and show inference engines."),
+        "prices": ("catalog", "prices", "List and show prices of APIs and of instances."),
+    },
+    "Size": {
+        "size": ("cases", "size", "Say what fits into a GPU's memory."),
+        "throughput": ("cases", "throughput", "Say how fast a replica serves."),
+        "startup": ("cases", "startup", "Say how long a replica takes to start."),
+    },
+    "Tools": {
+        "config": ("config", "config", "Say where each value of a spec comes from."),
+        "schema": ("schema", "schema", "Print the JSON Schema of the spec or of an answer."),
+        "completion": ("completion", "completion", "Print the completion script of a shell."),
+    },
+}
+BY_NAME = {name: where for section in COMMANDS.values() for name, where in section.items()}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return every command, by section."""
+        return list(BY_NAME)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return one command."""
+        if cmd_name not in BY_NAME:
+            return None
+        module, attribute, _ = BY_NAME[cmd_name]
+        command: click.Command = getattr(import_module(f"homeport.commands.{module}"), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Answer an unknown command with the nearest ones."""
+        if args and not args[0].startswith("-") and args[0] not in BY_NAME:
+            raise UnknownName("command", args[0], BY_NAME, "`homeport --help` lists the commands")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the commands by section."""
+        for section, commands in COMMANDS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, text) for name, (_, _, text) in commands.items()])
+
+
+class UnknownName(click.UsageError):
+    """A name that stands in no list, answered with the nearest one."""
+
+    def __init__(self, what: str, name: str, known: Any, otherwise: str) -> None:
+        """`otherwise` is the help where nothing is near."""
+        super().__init__(f"no such {what}: '{name}'")
+        close = nearest(name, known)
+        self.help = f"did you mean {' or '.join(f"'{c}'" for c in close)}?" if close else otherwise
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "HOMEPORT", "max_content_width": 100},
+    epilog="Every command answers --help with examples. Exit codes: 0 fine, 1 a finding, 2 a mistake in the "
+    "command or the spec, 3 the environment.",
+)
+@click.version_option(package_name="homeport", message="homeport %(version)s", help="Print the version.")
+def cli() -> None:
+    """Take an open-weight language model home: decide, size, price and deploy it."""
+
+
+def run(args: list[str]) -> int:
+    """Run the command line; return the exit code. Every error that is expected becomes a message."""
+    out = Output()
+    try:
+        return _invoke(args, out)
+    except BrokenPipeError:
+        # `| head -1`: the reader has what it wanted. Point stdout elsewhere so that the flush at exit is silent too.
+        _silence_stdout()
+        return 0
+    except KeyboardInterrupt:
+        out.message("interrupted")
+        return INTERRUPTED
+    except HomeportError as error:
+        report(error, out)
+        return error.exit_code
+    except Exception as error:
+        if out.debug:
+            import traceback
+
+            traceback.print_exc()
+        else:
+            out.error(
+                f"this should not happen: {type(error).__name__}: {error}",
+                help="run it again with --debug and report what it prints",
+            )
+        return INTERNAL_ERROR
+
+
+def _invoke(args: list[str], out: Output) -> int:
+    try:
+        code = cli.main(args, prog_name="homeport", standalone_mode=False, obj=out)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return 2
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.Abort:
+        out.message("interrupted")
+        return INTERRUPTED
+    except click.UsageError as error:
+        out.error(error.format_message(), help=_usage_help(error))
+        return 2
+    except click.ClickException as error:
+        out.error(error.format_message())
+        return 2
+    return code if isinstance(code, int) else 0
+
+
+def _usage_help(error: click.UsageError) -> str:
+    if isinstance(error, click.NoSuchOption) and error.possibilities:
+        # click's own message names them too; one place is enough.
+        return f"did you mean {' or '.join(sorted(error.possibilities))}?"
+    given = getattr(error, "help", None)
+    if given:
+        return str(given)
+    return f"`{error.ctx.command_path} --help` says how it is used" if error.ctx else "`homeport --help`"
+
+
+def report(error: HomeportError, out: Output) -> None:
+    """Write an error of the library as messages: one for each problem, and what to do next."""
+    if out.debug:
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, SpecError):
+        from homeport.commands.specs import describe
+
+        for text in describe(error):
+            click.echo(text, err=True)
+        return
+    if isinstance(error, EnvironmentProblem | NotFoundError):
+        out.error(str(error), help=error.help)
+        return
+    out.error(str(error))
+
+
+def _silence_stdout() -> None:
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what every command takes: --quiet, --verbose, --color, --debug. They act on the run's Output."""
+
+    def set_on_output(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+        out = ctx.ensure_object(Output)
+        if param.name and value is not None and value is not False:
+            setattr(out, param.name, value)
+
+    def option(*names: str, **attributes: Any) -> Callable[..., Any]:
+        return click.option(*names, expose_value=False, is_eager=True, callback=set_on_output, **attributes)
+
+    for add in (
+        option("--debug", is_flag=True, help="Show the traceback of an error."),
+        option("--color", type=click.Choice(["auto", "always", "never"]), help="When to use colour.  [auto]"),
+        option("-v", "--verbose", is_flag=True, help="Say more on stderr."),
+        option("-q", "--quiet", is_flag=True, help="Only errors on stderr."),
+    ):
+        command = add(command)
+    return command
+
+
+def output_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add `-o table|json|yaml` (the first of `formats` is the default)."""
+    from homeport.commands.choices import NearestChoice
+
+    return click.option(
+        "-o",
+        "--output",
+        "output_format",
+        type=NearestChoice(formats or ("table", "json", "yaml")),
+        default=(formats or ("table",))[0],
+        show_default=True,
+        help="How the answer is printed.",
+    )
+
+
+def examples(*lines: str) -> str:
+    """Make the epilog of a command's help: its examples, each on a line of its own, run by a test."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
