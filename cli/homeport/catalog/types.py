@@ -37,7 +37,10 @@ class Gpu(Row, frozen=True, kw_only=True):
 
 
 class Instance(Row, frozen=True, kw_only=True):
-    """One priced cloud instance type in one region, USD per hour."""
+    """One priced cloud instance type in one region, USD per hour.
+
+    `kubernetes` names the cloud's managed Kubernetes, or says "self-managed". A `gpu_count` below 1 is a share of a card.
+    """
 
     cloud: str
     kubernetes: str | None
@@ -76,6 +79,19 @@ class ApiPrice(Row, frozen=True, kw_only=True):
     vendor_page: str | None = None
 
 
+class Benchmark(Row, frozen=True, kw_only=True):
+    """Benchmark scores of one model, in percent; `model` is the name that the source prints, `id` ours."""
+
+    model: str
+    id: str
+    open_weights: bool
+    mmlu_pct: float | None
+    humaneval_pct: float | None
+    gsm8k_pct: float | None
+    ifeval_pct: float | None
+    context_tokens: int | None
+
+
 class AttentionSummary(msgspec.Struct, frozen=True, kw_only=True):
     """How a model attends: `type` is mha, gqa, mla or hybrid (full and sliding-window layers)."""
 
@@ -86,7 +102,12 @@ class AttentionSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Model(Row, frozen=True, kw_only=True):
-    """One open-weight model of the catalog. `config` is its Hugging Face `config.json` (with weight_bytes)."""
+    """One open-weight model of the catalog.
+
+    `config_file` names its Hugging Face `config.json` below the catalog's data (read it with `catalog.config`).
+    `weight_bytes_native` are the bytes of the published checkpoint; `attention` and `kv_bytes_per_token_16bit` count
+    every layer in full. `source_conflicts` says where sources disagree.
+    """
 
     id: str
     family: str

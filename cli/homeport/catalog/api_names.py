@@ -1,0 +1,91 @@
+"""API prices by the names that people use."""
+
+import re
+from functools import cache
+
+from homeport.catalog.names import AmbiguousNameError
+from homeport.catalog.tables import api_prices
+from homeport.catalog.types import ApiPrice
+from homeport.errors import NotFoundError
+from homeport.text import nearest
+
+# claude-…-20241022, …-2024-10-22, command-…-08-2024, mistral-…-2411; `latest` stands for a date that moves.
+_DATE = re.compile(r"-(?:20\d{6}|20\d\d-[01]\d-[0-3]\d|[01]\d-20\d\d|2[3-9][01]\d|latest)$")
+
+
+def _undated(name: str) -> str:
+    return _DATE.sub("", name)
+
+
+def _plain(name: str) -> str:
+    """Spelling set aside: `Claude Haiku 3.5`, `claude_haiku_3.5` and `claude-haiku-3-5` are the same."""
+    return re.sub(r"[^a-z0-9/]+", "-", name.lower().replace("+", "-plus")).strip("-")
+
+
+@cache
+def _keys() -> tuple[dict[str, tuple[str, ...]], ...]:
+    """What names mean which ids, the strictest reading first."""
+    readings: list[dict[str, list[str]]] = [{}, {}, {}, {}, {}]
+    for row in api_prices():
+        bare = row.id.split("/", 1)[1]
+        display = [] if row.display_name is None else [row.display_name.lower()]
+        levels: tuple[list[str], ...] = (
+            [row.id.lower()],
+            [bare.lower()],
+            display,
+            [_undated(row.id.lower()), _undated(bare.lower())],
+            [_plain(n) for n in (row.id, bare, _undated(row.id), _undated(bare), *display)],
+        )
+        for reading, names in zip(readings, levels, strict=True):
+            for name in names:
+                ids = reading.setdefault(name, [])
+                if row.id not in ids:
+                    ids.append(row.id)
+    return tuple({name: tuple(ids) for name, ids in reading.items()} for reading in readings)
+
+
+def api_id(name: str) -> str:
+    """Return the id that `name` means.
+
+    The provider's prefix and a trailing date may be left out, and a display name (`Claude Haiku 3.5`) does too. A name
+    that equals an id without its prefix wins over one that also needs the date left out. Case is ignored. Raises
+    `AmbiguousNameError` with all candidates, and `NotFoundError` with the nearest ids.
+    """
+    wanted = name.strip().lower()
+    for reading in _keys():
+        # The last reading sets spelling aside; a name spelt as an id has been found before it.
+        found = reading.get(wanted) or (reading.get(_plain(wanted)) if reading is _keys()[-1] else None)
+        if found is None:
+            continue
+        if len(found) > 1:
+            raise AmbiguousNameError("API model", name, sorted(found))
+        return found[0]
+    ids = sorted({row.id for row in api_prices()})
+    plain = _plain(wanted)
+    longer = [id_ for id_ in ids if plain and f"/{_plain(id_)}".split("/", 1)[1].endswith(plain)]
+    beginning = [
+        id_
+        for id_ in ids
+        if plain
+        and (_plain(id_).startswith(f"{plain}-") or _plain(id_).split("/", 1)[1].startswith(f"{plain}-"))
+    ]
+    if len(beginning) > 1:
+        raise AmbiguousNameError("API model", name, beginning)
+    raise NotFoundError("API model", name, nearest(name, ids) or longer)
+
+
+def api_price(name: str, as_of: str | None = None) -> ApiPrice:
+    """Return the price of the API model that `name` means (see `api_id`): the newest row, or the newest up to `as_of`.
+
+    `as_of` is a year, month or day (`2025`, `2025-11`, `2025-11-24`). Raises `NotFoundError` for an unknown name
+    (`AmbiguousNameError` with the candidates) and where no row is that old.
+    """
+    id_ = api_id(name)
+    rows = [row for row in api_prices() if row.id == id_]
+    if as_of is None:
+        return next(row for row in rows if row.newest)
+    old_enough = [row for row in rows if row.as_of[: len(as_of)] <= as_of]
+    if not old_enough:
+        dates = ", ".join(row.as_of for row in rows)
+        raise NotFoundError("API price", f"{id_} of {as_of}", [], help=f"the catalog has it as of {dates}")
+    return max(old_enough, key=lambda row: row.as_of)
