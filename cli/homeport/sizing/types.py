@@ -94,7 +94,10 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
-    """How weights reach the GPU: where they lie when the process starts, and how the engine starts."""
+    """How weights reach the GPU: where they lie when the process starts, and how the engine starts.
+
+    `storage_gib_s` and `network_gib_s` are sustained rates in GiB/s where they are known.
+    """
 
     storage: str = "unknown"
     loader: str = "default"
@@ -103,6 +106,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     weights_gib_total: float | None = None
     download_s: float | None = None
     network_gib_s: float | None = None
+    storage_gib_s: float | None = None
 
 
 class Startup(msgspec.Struct, frozen=True, kw_only=True):
