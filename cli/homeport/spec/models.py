@@ -11,12 +11,28 @@ Platform = Literal["kind", "minikube", "gke", "eks", "aks", "generic"]
 EngineName = Literal["vllm", "sglang", "trtllm", "tensorrt-llm", "tgi", "cpu", "simulator"]
 Capacity = Literal["on_demand", "spot"]
 WeightsSource = Literal["hub", "pvc", "oci", "object_store", "local"]
+Precision = Literal[
+    "bf16",
+    "fp16",
+    "fp8",
+    "int8",
+    "int4",
+    "awq",
+    "gptq",
+    "fp8_block",
+    "nvfp4",
+    "mxfp4",
+    "smoothquant",
+    "bitsandbytes",
+    "compressed-tensors",
+    "quark",
+]
 ExposeKind = Literal["none", "internal", "load_balancer", "ingress", "gateway"]
 
 DnsLabel = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+        pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$(?!\n)",
         max_length=40,
         examples=["support"],
         extra={"says": "lower-case letters, digits and '-', at most 40, as Kubernetes wants names"},
@@ -25,10 +41,43 @@ DnsLabel = Annotated[
 SecretName = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
+        pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$(?!\n)",
         max_length=253,
         extra={"says": "lower-case letters, digits, '-' and '.', as Kubernetes wants the names of Secrets"},
     ),
+]
+Text = Annotated[str, Meta(min_length=1)]
+ServiceName = Annotated[
+    str,
+    Meta(
+        # `$(?!\n)`: Python's `$` would let a trailing line break pass
+        pattern=r"^[a-z]([a-z0-9-]*[a-z0-9])?$(?!\n)",
+        max_length=40,
+        examples=["assistant"],
+        extra={
+            "says": "lower-case letters, digits and '-', starting with a letter, at most 40, as Kubernetes "
+            "wants the names of Services"
+        },
+    ),
+]
+HostName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$(?!\n)",
+        max_length=253,
+        examples=["llm.example.com"],
+        extra={"says": "a host name in lower case, without scheme, port and path"},
+    ),
+]
+BucketUri = Annotated[
+    str,
+    Meta(
+        pattern=r"^(s3|gs)://[a-z0-9][^\s]*$(?!\n)",
+        extra={"says": "s3://bucket/folder or gs://bucket/folder"},
+    ),
+]
+AbsolutePath = Annotated[
+    str, Meta(pattern=r"^/[^\n]+$(?!\n)", extra={"says": "an absolute path, such as /models/llama"})
 ]
 Count = Annotated[int, Meta(ge=1, le=4096)]
 Tokens = Annotated[float, Meta(gt=0, le=10_000_000)]
@@ -45,7 +94,7 @@ class Target(Part, frozen=True, kw_only=True):
         Platform, Meta(description="kind, minikube, gke, eks, aks, or generic for any other cluster")
     ] = "generic"
     region: Annotated[
-        str | None,
+        Text | None,
         Meta(description="Cloud region; defaults: us-central1 (gke), us-east-1 (eks), eastus (aks)"),
     ] = None
     capacity: Annotated[
@@ -59,9 +108,9 @@ class Target(Part, frozen=True, kw_only=True):
         tuple[Literal["gcp", "aws", "azure", "lambda", "runpod"], ...] | None,
         Meta(description="Whose prices count on a cluster that is no cloud's; default: gcp, aws and azure"),
     ] = None
-    shared_gpus: Annotated[
-        bool, Meta(description="Also consider instances that hold a share of a card")
-    ] = False
+    shared_gpus: Annotated[bool, Meta(description="Also consider instances that hold a share of a card")] = (
+        False
+    )
 
 
 class Workload(Part, frozen=True, kw_only=True):
@@ -90,14 +139,19 @@ class Latency(Part, frozen=True, kw_only=True):
     ] = 50.0
     percentile: Annotated[
         Literal["mean", "p90", "p95", "p99"],
-        Meta(description="Which requests the limits hold for; above the mean, the pessimistic end of the estimate counts"),
+        Meta(
+            description="Which requests the limits hold for; above the mean, the pessimistic end of the estimate counts"
+        ),
     ] = "mean"
 
 
 class Replicas(Part, frozen=True, kw_only=True):
     """How many replicas there may be; min = max means a fixed number."""
 
-    min: Annotated[int | None, Meta(ge=0, le=4096, description="Least replicas (auto: 1); 0 scales to zero")] = None
+    min: Annotated[
+        Annotated[int, Meta(ge=0, le=4096)] | None,
+        Meta(description="Least replicas (auto: 1); 0 scales to zero"),
+    ] = None
     max: Annotated[Count | None, Meta(description="Most replicas (auto: planned + 1)")] = None
 
 
@@ -105,14 +159,14 @@ class SecretRef(Part, frozen=True, kw_only=True):
     """A key of a Secret that exists in the namespace. homeport never sees its value."""
 
     secret: Annotated[SecretName, Meta(description="Name of the Secret")]
-    key: Annotated[str, Meta(min_length=1, description="Key in the Secret")]
+    key: Annotated[Text, Meta(description="Key in the Secret")]
 
 
 class Adapter(Part, frozen=True, kw_only=True):
     """One LoRA adapter, served beside the base model under its own name."""
 
     name: Annotated[DnsLabel, Meta(description="Name that requests ask for")]
-    source: Annotated[str, Meta(min_length=1, description="Hub id, or a path under the weights' volume")]
+    source: Annotated[Text, Meta(description="Hub id, or a path under the weights' volume")]
     rank: Annotated[int, Meta(ge=1, le=512, description="LoRA rank; it sizes the adapter's memory")] = 16
 
 
@@ -126,34 +180,35 @@ class Weights(Part, frozen=True, kw_only=True):
             "oci: an image volume; object_store: copied at start; local: a local volume on the node"
         ),
     ] = "hub"
-    revision: Annotated[
-        str | None, Meta(min_length=1, description="Hub revision (commit or tag) to pin; hub and pvc")
-    ] = None
+    revision: Annotated[Text | None, Meta(description="Hub revision (commit or tag) to pin; hub and pvc")] = (
+        None
+    )
     storage_class: Annotated[
-        str | None, Meta(min_length=1, description="StorageClass of the volume; auto: the cluster's default")
+        Text | None, Meta(description="StorageClass of the volume; auto: the cluster's default")
     ] = None
     size_gib: Annotated[
-        Annotated[int, Meta(ge=1)] | None, Meta(description="Size of the volume, GiB; auto: 1.2 x the checkpoint")
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Size of the volume, GiB; auto: 1.2 x the checkpoint"),
     ] = None
-    image: Annotated[
-        str | None, Meta(min_length=1, description="oci: image reference that holds the model's files")
-    ] = None
+    image: Annotated[Text | None, Meta(description="oci: image reference that holds the model's files")] = (
+        None
+    )
     uri: Annotated[
-        str | None,
-        Meta(pattern=r"^(s3|gs)://.+", description="object_store: s3:// or gs:// URI of the folder",
-             extra={"says": "s3://bucket/folder or gs://bucket/folder"}),
+        BucketUri | None,
+        Meta(description="object_store: s3:// or gs:// URI of the folder"),
     ] = None
     path: Annotated[
-        str | None,
-        Meta(pattern=r"^/.+", description="local: absolute path on the node that holds the model's files",
-             extra={"says": "an absolute path"}),
+        AbsolutePath | None,
+        Meta(description="local: absolute path on the node that holds the model's files"),
     ] = None
     nodes: Annotated[
-        tuple[str, ...] | None, Meta(description="local: names of the nodes that have the files")
+        tuple[Text, ...] | None, Meta(description="local: names of the nodes that have the files")
     ] = None
     credentials: Annotated[
         SecretName | None,
-        Meta(description="object_store: Secret whose keys become environment variables (AWS_ACCESS_KEY_ID ...)"),
+        Meta(
+            description="object_store: Secret whose keys become environment variables (AWS_ACCESS_KEY_ID ...)"
+        ),
     ] = None
 
 
@@ -167,14 +222,14 @@ class Expose(Part, frozen=True, kw_only=True):
             "address of its own; ingress; gateway: an HTTPRoute"
         ),
     ] = "internal"
-    host: Annotated[str | None, Meta(min_length=1, description="ingress and gateway: the host name")] = None
+    host: Annotated[HostName | None, Meta(description="ingress and gateway: the host name")] = None
     class_name: Annotated[
-        str | None, Meta(min_length=1, description="ingress: IngressClass; auto: the cluster's default")
+        Text | None, Meta(description="ingress: IngressClass; auto: the cluster's default")
     ] = None
     tls_secret: Annotated[SecretName | None, Meta(description="ingress: Secret with the certificate")] = None
-    gateway: Annotated[str | None, Meta(min_length=1, description="gateway: name of the Gateway")] = None
+    gateway: Annotated[Text | None, Meta(description="gateway: name of the Gateway")] = None
     gateway_namespace: Annotated[
-        str | None, Meta(min_length=1, description="gateway: its namespace; default: the model's own")
+        Text | None, Meta(description="gateway: its namespace; default: the model's own")
     ] = None
 
 
@@ -191,8 +246,12 @@ class Observability(Part, frozen=True, kw_only=True):
     """What watches the cluster."""
 
     prometheus_url: Annotated[
-        str, Meta(pattern=r"^https?://\S+$", description="Prometheus that the autoscaler asks",
-                  extra={"says": "an http:// or https:// URL"})
+        str,
+        Meta(
+            pattern=r"^https?://\S+$(?!\n)",
+            description="Prometheus that the autoscaler asks",
+            extra={"says": "an http:// or https:// URL"},
+        ),
     ] = "http://prometheus-operated.monitoring.svc:9090"
     prometheus_namespace: Annotated[
         DnsLabel, Meta(description="Namespace of Prometheus: only it may read the metrics port")
@@ -205,39 +264,43 @@ class Observability(Part, frozen=True, kw_only=True):
 class ModelSpec(Part, frozen=True, kw_only=True):
     """One model to serve."""
 
-    name: Annotated[DnsLabel, Meta(description="Name of the deployment and of the served model")]
+    name: Annotated[ServiceName, Meta(description="Name of the deployment and of the served model")]
     model: Annotated[
-        str, Meta(min_length=1, description="Catalog id, Hub id (org/name), or a path to a config.json or its folder")
+        Text, Meta(description="Catalog id, Hub id (org/name), or a path to a config.json or its folder")
     ]
     workload: Annotated[Workload, Meta(description="What it has to serve")]
     engine: Annotated[
-        EngineName | None, Meta(description="Inference engine; auto: vllm (kind and minikube: cpu or simulator)")
+        EngineName | None,
+        Meta(description="Inference engine; auto: vllm (kind and minikube: cpu or simulator)"),
     ] = None
     engine_version: Annotated[
-        str | None, Meta(min_length=1, description="Version of the engine; auto: the newest known")
+        Text | None, Meta(description="Version of the engine; auto: the newest known")
     ] = None
-    image: Annotated[
-        str | None, Meta(min_length=1, description="Container image; auto: the engine version's own")
-    ] = None
+    image: Annotated[Text | None, Meta(description="Container image; auto: the engine version's own")] = None
     precision: Annotated[
-        str | None,
+        Precision | None,
         Meta(description="auto (the checkpoint's own), bf16, fp16, fp8, int8, int4, or a method such as awq"),
     ] = None
     checkpoint: Annotated[
-        str | None, Meta(min_length=1, description="Hub id or path of a quantised checkpoint of this model")
+        Text | None, Meta(description="Hub id or path of a quantised checkpoint of this model")
     ] = None
     kv_cache_dtype: Annotated[
-        Literal["auto", "fp16", "bf16", "fp8"] | None, Meta(description="Type of the KV cache; auto: the weights'")
+        Literal["auto", "fp16", "bf16", "fp8"] | None,
+        Meta(description="Type of the KV cache; auto: the weights'"),
     ] = None
     gpu: Annotated[
-        str | None, Meta(min_length=1, description="GPU id, or a family such as H100; auto: the cheapest that works")
+        Text | None, Meta(description="GPU id, or a family such as H100; auto: the cheapest that works")
     ] = None
     tensor_parallel_size: Annotated[Count | None, Meta(description="GPUs that share each layer; auto")] = None
-    pipeline_parallel_size: Annotated[Count | None, Meta(description="Groups of layers in a row; auto")] = None
+    pipeline_parallel_size: Annotated[Count | None, Meta(description="Groups of layers in a row; auto")] = (
+        None
+    )
     replicas: Annotated[Replicas, Meta(description="How many replicas there may be")] = Replicas()
     max_model_len: Annotated[
         Annotated[int, Meta(ge=16, le=100_000_000)] | None,
-        Meta(description="Most tokens of a request, input + output; auto: the next power of two above the 99th percentile, at least 8192"),
+        Meta(
+            description="Most tokens of a request, input + output; auto: the next power of two above the 99th percentile, at least 8192"
+        ),
     ] = None
     max_num_seqs: Annotated[
         Count | None, Meta(description="Most requests that run at once on a replica; auto")
@@ -254,14 +317,14 @@ class ModelSpec(Part, frozen=True, kw_only=True):
     weights: Annotated[Weights, Meta(description="Where the weights come from")] = Weights()
     expose: Annotated[Expose, Meta(description="Who can reach it")] = Expose()
     scaling: Annotated[Scaling, Meta(description="What changes the number of replicas")] = Scaling()
-    api_key: Annotated[
-        SecretRef | None, Meta(description="Secret with the key that clients must send")
-    ] = None
+    api_key: Annotated[SecretRef | None, Meta(description="Secret with the key that clients must send")] = (
+        None
+    )
     hub_token: Annotated[
         SecretRef | None, Meta(description="Secret with a Hub token; gated models need one")
     ] = None
     extra_args: Annotated[
-        tuple[str, ...], Meta(description="More arguments for the engine, checked against its version")
+        tuple[Text, ...], Meta(description="More arguments for the engine, checked against its version")
     ] = ()
 
 
@@ -273,5 +336,5 @@ class Spec(Part, frozen=True, kw_only=True):
     target: Annotated[Target, Meta(description="Where it shall run")] = Target()
     namespace: Annotated[DnsLabel | None, Meta(description="Kubernetes namespace; auto: the name")] = None
     models: Annotated[tuple[ModelSpec, ...], Meta(min_length=1, description="The models to serve")]
-    compare: Annotated[tuple[str, ...], Meta(description="API models to compare the cost with")] = ()
+    compare: Annotated[tuple[Text, ...], Meta(description="API models to compare the cost with")] = ()
     observability: Annotated[Observability, Meta(description="What watches the cluster")] = Observability()
