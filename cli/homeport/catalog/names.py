@@ -1,9 +1,17 @@
-"""Finding the row that a name means."""
+"""Reading the rows of the data files, and finding the one that a name means."""
 
 from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 from homeport.errors import NotFoundError
 from homeport.text import nearest
+
+DATA = Path(__file__).parent / "data"
+RowT = TypeVar("RowT")
 
 
 class AmbiguousNameError(NotFoundError):
@@ -31,3 +39,9 @@ def one_name(what: str, name: str, known: Iterable[str], keys: Callable[[str], t
             if found:
                 raise AmbiguousNameError(what, name, found)
     raise NotFoundError(what, name, nearest(name, ids))
+
+
+@cache
+def rows(file: str, row: type[RowT]) -> tuple[RowT, ...]:
+    """Read the rows of one of the package's data files."""
+    return msgspec.json.decode((DATA / file).read_bytes(), type=tuple[row, ...])  # type: ignore[valid-type]

@@ -3,7 +3,7 @@
 from functools import cache
 from itertools import takewhile
 
-from homeport.catalog.tables import instances
+from homeport.catalog.prices import instances
 
 
 @cache

@@ -1,16 +1,49 @@
-"""API prices by the names that people use."""
+"""Prices: of cloud instances, and of API models by the names that people use."""
 
 import re
 from functools import cache
 
-from homeport.catalog.names import AmbiguousNameError
-from homeport.catalog.tables import api_prices
-from homeport.catalog.types import ApiPrice
+from homeport.catalog.gpus import gpus_matching
+from homeport.catalog.names import AmbiguousNameError, rows
+from homeport.catalog.types import ApiPrice, Instance
 from homeport.errors import NotFoundError
 from homeport.text import nearest
 
+CLOUDS = ("aws", "azure", "gcp", "lambda", "runpod")
+"""Clouds that have prices. The first three have a managed Kubernetes."""
+
 # claude-…-20241022, …-2024-10-22, command-…-08-2024, mistral-…-2411; `latest` stands for a date that moves.
 _DATE = re.compile(r"-(?:20\d{6}|20\d\d-[01]\d-[0-3]\d|[01]\d-20\d\d|2[3-9][01]\d|latest)$")
+
+
+@cache
+def _instances_of(cloud: str) -> tuple[Instance, ...]:
+    return rows(f"instances/{cloud}.json", Instance)
+
+
+@cache
+def instances(
+    cloud: str | None = None, region: str | None = None, gpu: str | None = None
+) -> tuple[Instance, ...]:
+    """Return the priced instances, of one cloud, region and GPU (an id or a family) where given, in the files' order.
+
+    A region without prices gives an empty result (see `nearest_region`). Raises `NotFoundError` for an unknown cloud or GPU.
+    """
+    if cloud is not None and cloud not in CLOUDS:
+        raise NotFoundError("cloud", cloud, nearest(cloud, CLOUDS) or list(CLOUDS))
+    found = tuple(row for c in ([cloud] if cloud else CLOUDS) for row in _instances_of(c))
+    if region is not None:
+        found = tuple(row for row in found if row.region == region)
+    if gpu is not None:
+        wanted = {g.id for g in gpus_matching(gpu)}
+        found = tuple(row for row in found if row.gpu in wanted)
+    return found
+
+
+@cache
+def api_prices() -> tuple[ApiPrice, ...]:
+    """Every row of API prices: an id has one row for each date."""
+    return rows("api_prices.json", ApiPrice)
 
 
 def _undated(name: str) -> str:
