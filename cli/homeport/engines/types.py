@@ -15,7 +15,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """One replica to run, every number decided; an engine turns it into a `Server`.
 
     `model` is what the engine loads: a Hub id, or an absolute path in the container. `memory_fraction` is in the
-    engine's own meaning. Sizes are tokens, times seconds. `None` leaves the engine's default.
+    engine's own meaning. Sizes are tokens, times seconds. `None` leaves the engine's default. `weight_dtype` is auto,
+    bfloat16, float16 or float32; `kv_cache_dtype` auto, bf16, fp16 or fp8; `quantization` the engine's own name.
     """
 
     model: str
@@ -36,6 +37,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     offline: bool = False
     longest_request_s: float = 60.0
     cpu_kv_cache_gib: int | None = None
+    simulated_ttft_ms: float | None = None
+    simulated_tpot_ms: float | None = None
     extra_args: tuple[str, ...] = ()
 
 
@@ -49,7 +52,11 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MetricNames(msgspec.Struct, frozen=True, kw_only=True):
-    """Prometheus series of one engine version; `None`: it has no such series."""
+    """Prometheus series of one engine version; `None`: it has no such series.
+
+    `ttft`, `inter_token` and `e2e` are histograms, named without `_bucket`. `waiting` and `running` are gauges of one
+    replica, `kv_cache_usage` a gauge from 0 to 1. `model_label` is the label that carries the served name.
+    """
 
     path: str
     port_name: str = "http"
@@ -58,6 +65,7 @@ class MetricNames(msgspec.Struct, frozen=True, kw_only=True):
     kv_cache_usage: str | None
     ttft: str | None
     inter_token: str | None
+    e2e: str | None = None
     requests_total: str | None
     prompt_tokens_total: str | None
     generation_tokens_total: str | None
@@ -88,6 +96,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
 
     `worker_args` are the arguments on the nodes after the first of a multi-node replica (None: one node only);
     `worker_has_http` says whether those answer the probes. `ConfigMap` files go to `files` (path -> text).
+    `api_key_variable` is the environment variable that takes the clients' key from a Secret (None: no key asked for).
+    `shm_gib` is the size of the memory-backed /dev/shm (0: none needed); it counts towards the memory limit.
     """
 
     image: str
@@ -105,17 +115,22 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     worker_args: tuple[str, ...] | None = None
     worker_has_http: bool = False
     shm_gib: int = 0
-    model_port_env: str | None = None
+    api_key_variable: str | None = None
     warnings: tuple[str, ...] = ()
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of an engine: data with a source and a date."""
+    """One version of an engine: data with a source and a date.
+
+    `other_images` are the same version's images for other drivers and vendors (`cu129`, `rocm` ...); `vendors` are
+    those that `image` serves. `legacy` says why nothing new should be built on it.
+    """
 
     engine: str
     version: str
     image: str
     image_note: str | None
+    other_images: dict[str, str] = msgspec.field(default_factory=dict)
     entrypoint: tuple[str, ...] | None
     port: int
     default_memory_fraction: float | None
@@ -130,3 +145,48 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     as_of: str
     unverified: tuple[str, ...] = ()
     legacy: str | None = None
+
+
+class Precision(msgspec.Struct, frozen=True, kw_only=True):
+    """How an engine makes a precision: the dtype of what is not quantised, and its quantization flag (None: not set).
+
+    `on_load` says that the engine quantises a 16-bit checkpoint while it loads it. `impossible` is the sentence that
+    says why the engine cannot make it (None: it can).
+    """
+
+    weight_dtype: str
+    quantization: str | None
+    on_load: bool = False
+    impossible: str | None = None
+
+
+class Flag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One flag of an engine version. `names` are all spellings; `hidden` ones are accepted but not in its help.
+
+    `takes` is none, one, optional or many (values); `kind` str, int, float, size (1k, 2M) or json. `deprecated` is
+    what the engine's help says to use instead.
+    """
+
+    names: tuple[str, ...]
+    hidden: tuple[str, ...] = ()
+    takes: str = "one"
+    kind: str = "str"
+    choices: tuple[str, ...] = ()
+    deprecated: str | None = None
+
+
+class FlagList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All flags of one engine version. `underscores`: `--max_model_len` is read as `--max-model-len`.
+
+    `dotted`: `--flag.key value` sets one key of a JSON flag. `separate_only`: `--flag=value` is not understood for
+    flags without a value. `by_hand` says that the list was not dumped from the engine's own parser.
+    """
+
+    engine: str
+    version: str
+    command: str
+    source: str
+    by_hand: bool = False
+    underscores: bool = False
+    dotted: bool = False
+    flags: tuple[Flag, ...]
