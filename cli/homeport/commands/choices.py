@@ -46,21 +46,21 @@ def model_ids() -> list[str]:
     """Return the catalog's model ids."""
     from homeport.catalog import models
 
-    return list(models.models())
+    return list(models())
 
 
 def gpu_ids() -> list[str]:
     """Return the catalog's GPU ids."""
-    from homeport.catalog import gpus
+    from homeport.catalog import gpu_families, gpus
 
-    return list(gpus.gpus())
+    return [*gpus(), *gpu_families()]
 
 
 def api_ids() -> list[str]:
     """Return the ids of the priced API models."""
-    from homeport.catalog import prices
+    from homeport.catalog import api_prices
 
-    return list(dict.fromkeys(price.id for price in prices.api_prices()))
+    return list(dict.fromkeys(price.id for price in api_prices()))
 
 
 def _fail(value: str, known: Iterable[str], param: click.Parameter | None, ctx: click.Context | None) -> None:

@@ -85,11 +85,13 @@ class UnknownName(click.UsageError):
         """`otherwise` is the help where nothing is near."""
         super().__init__(f"no such {what}: '{name}'")
         close = nearest(name, known)
-        self.help = f"did you mean {' or '.join(f"'{c}'" for c in close)}?" if close else otherwise
+        quoted = " or ".join(f"'{c}'" for c in close)
+        self.help = f"did you mean {quoted}?" if close else otherwise
 
 
 @click.group(
     cls=LazyGroup,
+    no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "HOMEPORT", "max_content_width": 100},
     epilog="Every command answers --help with examples. Exit codes: 0 fine, 1 a finding, 2 a mistake in the "
     "command or the spec, 3 the environment.",
@@ -131,14 +133,14 @@ def _invoke(args: list[str], out: Output) -> int:
     try:
         code = cli.main(args, prog_name="homeport", standalone_mode=False, obj=out)
         sys.stdout.flush()
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
-        return 2
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.Abort:
         out.message("interrupted")
         return INTERRUPTED
+    except click.NoSuchOption as error:
+        out.error(f"no such option: {error.option_name}", help=_usage_help(error))
+        return 2
     except click.UsageError as error:
         out.error(error.format_message(), help=_usage_help(error))
         return 2
@@ -150,7 +152,6 @@ def _invoke(args: list[str], out: Output) -> int:
 
 def _usage_help(error: click.UsageError) -> str:
     if isinstance(error, click.NoSuchOption) and error.possibilities:
-        # click's own message names them too; one place is enough.
         return f"did you mean {' or '.join(sorted(error.possibilities))}?"
     given = getattr(error, "help", None)
     if given:

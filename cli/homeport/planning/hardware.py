@@ -1,0 +1,195 @@
+"""Which GPUs a target offers, in which nodes, at whose price."""
+
+from decimal import Decimal
+from functools import cache
+
+import msgspec
+
+from homeport.catalog import gpu, gpus, instances, nearest_region
+from homeport.catalog.types import Gpu, Instance
+from homeport.planning.types import Price
+from homeport.spec.models import Target
+
+CLOUD_OF = {"gke": "gcp", "eks": "aws", "aks": "azure"}
+DEFAULT_REGION = {"gcp": "us-central1", "aws": "us-east-1", "azure": "eastus"}
+HOURS_A_MONTH = 730
+"""Hours of a month, as the clouds' price pages count."""
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of node with `gpus` GPUs. `instance` None: a node of an existing pool; `price` None: unknown."""
+
+    gpu: Gpu
+    gpus: int
+    instance: Instance | None
+    price: Price | None
+
+    @property
+    def usd_per_hour(self) -> Decimal | None:
+        """The price of the node, if it is known."""
+        return self.price.usd_per_hour if self.price else None
+
+    @property
+    def key(self) -> tuple[bool, Decimal, int, str]:
+        """Sort key: known prices first, the cheapest first, then smaller nodes, then by name."""
+        name = self.instance.instance_type if self.instance else ""
+        return self.price is None, self.usd_per_hour or Decimal(0), self.gpus, name
+
+
+def cloud_of(target: Target) -> str | None:
+    """The cloud whose cluster the target is, or None for clusters of nobody's cloud."""
+    return CLOUD_OF.get(target.platform)
+
+
+def region_of(target: Target) -> str | None:
+    """The region that the target runs in: as written, or the platform's default."""
+    cloud = cloud_of(target)
+    return target.region or (DEFAULT_REGION[cloud] if cloud else None)
+
+
+@cache
+def offers(target: Target) -> dict[str, tuple[Offer, ...]]:
+    """What the target offers by GPU id, the cheapest node first. GPUs without any offer are absent.
+
+    On a cloud these are its priced instances in the region, or in the nearest region that has the GPU (marked). On
+    any other cluster the nodes are those of the cheapest of gcp, aws and azure (or `price_from`), marked as assumed;
+    GPUs that none of them has are offered at an unknown price, eight to a node.
+    """
+    cloud = cloud_of(target)
+    clouds = (cloud,) if cloud else (target.price_from or tuple(DEFAULT_REGION))
+    found: dict[str, list[Offer]] = {}
+    for name in clouds:
+        for offer in _priced(name, target):
+            found.setdefault(offer.gpu.id, []).append(offer)
+    if not cloud:
+        _add_unpriced(found, target)
+    return {gpu_id: tuple(sorted(rows, key=lambda o: o.key)) for gpu_id, rows in found.items()}
+
+
+def _priced(cloud: str, target: Target) -> list[Offer]:
+    own = cloud == cloud_of(target)
+    wanted = (region_of(target) if own else None) or DEFAULT_REGION.get(cloud)
+    rows: list[Offer] = []
+    for gpu_id in dict.fromkeys(row.gpu for row in instances(cloud)):
+        region = nearest_region(cloud, wanted, gpu_id) if wanted else None
+        for row in instances(cloud, region, gpu_id):
+            if (offer := _offer(row, target, own=own, wanted=wanted)) is not None:
+                rows.append(offer)
+    return rows
+
+
+def _offer(row: Instance, target: Target, *, own: bool, wanted: str | None) -> Offer | None:
+    if row.gpu_count < 1 and not target.shared_gpus:
+        return None
+    spot = target.capacity == "spot" and row.spot_usd_per_hour is not None
+    amount = row.spot_usd_per_hour if spot else row.on_demand_usd_per_hour
+    if amount is None:
+        return None
+    assumed: list[str] = []
+    if not own:
+        assumed.append(f"price of {row.cloud}'s {row.instance_type}: this cluster's own is not known")
+    elif row.region and wanted and row.region != wanted:
+        assumed.append(f"price of {row.region}: the data has none of this GPU in {wanted}")
+    if target.capacity == "spot" and not spot:
+        assumed.append("on-demand price: the data has no spot price of this instance")
+    card = gpu(row.gpu)
+    if row.gpu_count < 1:
+        card = share_of(card, row.gpu_count)
+        assumed.append(f"{row.gpu_count:g} of a card: memory, bandwidth and compute taken as that share")
+    elif "gpu_count" in row.unverified:
+        assumed.append("the number of GPUs of this instance is unverified")
+    return Offer(
+        gpu=card,
+        gpus=max(1, int(row.gpu_count)),
+        instance=row,
+        price=Price(
+            usd_per_hour=Decimal(str(amount)),
+            source=row.source,
+            as_of=row.as_of,
+            capacity="spot" if spot else "on_demand",
+            assumed="; ".join(assumed) or None,
+        ),
+    )
+
+
+def share_of(card: Gpu, share: float) -> Gpu:
+    """A share of a card as a GPU of its own: everything that can be divided, divided (an assumption)."""
+    divided = {
+        name: None if (whole := getattr(card, name)) is None else whole * share
+        for name in card.__struct_fields__
+        if name.startswith(("memory_", "dense_"))
+    }
+    return msgspec.structs.replace(card, id=f"{card.id}/{round(1 / share)}", **divided)
+
+
+def _add_unpriced(found: dict[str, list[Offer]], target: Target) -> None:
+    """Fill in the nodes of a cluster that is no cloud's: its own node size, and GPUs that no cloud prices."""
+    for card in gpus().values():
+        if card.kind != "gpu":
+            continue
+        priced = found.get(card.id, [])
+        if target.gpus_per_node is None:
+            if not priced:
+                found[card.id] = [Offer(gpu=card, gpus=n, instance=None, price=None) for n in (1, 2, 4, 8)]
+            continue
+        found[card.id] = [
+            Offer(gpu=card, gpus=target.gpus_per_node, instance=None, price=_scaled(priced, target.gpus_per_node))
+        ]
+
+
+def _scaled(priced: list[Offer], gpus_per_node: int) -> Price | None:
+    """The price of a node of `gpus_per_node` GPUs, from the cheapest GPU hour that the clouds have."""
+    known = [(offer.price.usd_per_hour / offer.gpus, offer.price, offer) for offer in priced if offer.price]
+    if not known:
+        return None
+    per_gpu, price, offer = min(known, key=lambda item: item[0])
+    name = offer.instance.instance_type if offer.instance else "?"
+    cloud = offer.instance.cloud if offer.instance else "?"
+    return msgspec.structs.replace(
+        price,
+        usd_per_hour=per_gpu * gpus_per_node,
+        assumed=f"{gpus_per_node} GPU hours at the rate of {cloud}'s {name}: this cluster's own price is not known",
+    )
+
+
+class Placement(msgspec.Struct, frozen=True, kw_only=True):
+    """Where replicas stand: `node_count` nodes of `offer`, `idle_gpus` of them without a replica."""
+
+    offer: Offer
+    node_count: int
+    idle_gpus: int
+
+    @property
+    def usd_per_month(self) -> Decimal | None:
+        """All nodes, all month (730 h); None where the price is unknown."""
+        hourly = self.offer.usd_per_hour
+        return None if hourly is None else hourly * self.node_count * HOURS_A_MONTH
+
+
+def place(rows: tuple[Offer, ...], gpus_per_replica: int, nodes_per_replica: int, replicas: int) -> Placement | None:
+    """Put replicas on the nodes that cost least together; None where no node is large enough.
+
+    A replica of several nodes takes whole nodes; others are packed, as many to a node as its GPUs hold.
+    """
+    best: Placement | None = None
+    for offer in rows:
+        if nodes_per_replica > 1:
+            if offer.gpus * nodes_per_replica != gpus_per_replica:
+                continue
+            nodes = replicas * nodes_per_replica
+        else:
+            per_node = offer.gpus // gpus_per_replica
+            if not per_node:
+                continue
+            nodes = -(-replicas // per_node)
+        placed = Placement(
+            offer=offer, node_count=nodes, idle_gpus=nodes * offer.gpus - replicas * gpus_per_replica
+        )
+        if best is None or _cost_key(placed) < _cost_key(best):
+            best = placed
+    return best
+
+
+def _cost_key(placed: Placement) -> tuple[bool, Decimal, int]:
+    cost = placed.usd_per_month
+    return cost is None, cost or Decimal(0), placed.idle_gpus
