@@ -1,0 +1,110 @@
+"""What a bill is made of. Money is Decimal, in USD; `None` is unknown, never zero."""
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+Method = Literal["load", "guide"]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user says about money. `None` is "not said": the price table's figure counts, else it is unknown.
+
+    `scaled_share` is the share of the month (0 to 1) that replicas above the minimum run. Growth raises the load;
+    retries are requests sent again, which own servers and APIs both have to answer. Percent: 20 is one fifth more.
+    """
+
+    method: Method = "load"
+    gpu_usd_per_hour: Decimal | None = None
+    scaled_share: Decimal | None = None
+    growth_percent: Decimal = Decimal(0)
+    retries_percent: Decimal = Decimal(0)
+    storage_usd_per_gib_month: Decimal | None = None
+    load_balancer_usd_per_hour: Decimal | None = None
+    egress_usd_per_month: Decimal | None = None
+    platform_usd_per_month: Decimal | None = None
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a bill: `quantity` of `unit` at `unit_price_usd` each, a month.
+
+    `estimated` marks a figure that is an assumption; `note` says why. `models` are the deployments that it is for.
+    """
+
+    item: str
+    quantity: Decimal | None
+    unit: str
+    unit_price_usd: Decimal | None
+    usd_per_month: Decimal | None
+    source: str | None
+    as_of: str | None
+    estimated: bool = False
+    models: tuple[str, ...] = ()
+    note: str | None = None
+
+
+class SelfHosted(msgspec.Struct, frozen=True, kw_only=True):
+    """The bill of own hosting. `usd_per_month` sums the known lines (None: none is known).
+
+    `at_least` says that a line is unknown, so that the real total is higher. `usd_per_million_tokens` is the total
+    over the tokens of the given load, input and output together: of the reserved capacity, not of a full one.
+    """
+
+    usd_per_month: Decimal | None
+    at_least: bool
+    usd_per_million_tokens: Decimal | None
+    lines: tuple[Line, ...]
+    idle_gpus: int
+
+
+class ApiBill(msgspec.Struct, frozen=True, kw_only=True):
+    """The bill of one API model at the same load. `unverified` are the price fields that nobody has checked."""
+
+    model: str
+    usd_per_month: Decimal | None
+    source: str
+    as_of: str
+    retired: bool
+    retires_on: str | None
+    unverified: tuple[str, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Crossing(msgspec.Struct, frozen=True, kw_only=True):
+    """From `requests_per_day` on (upwards) own hosting is `becomes`, up to the next crossing."""
+
+    requests_per_day: int
+    becomes: Literal["cheaper", "dearer"]
+
+
+class Breakeven(msgspec.Struct, frozen=True, kw_only=True):
+    """The lowest load from which own hosting, re-planned at each load, stays cheaper up to the range's end.
+
+    None has a `reason`. `at_least`: the own bill has unknown lines, so the real breakeven is higher. `crossings` are
+    all changes in the range, lowest first; `complete` false means that some may be missing.
+    """
+
+    model: str
+    requests_per_day: int | None
+    reason: str | None
+    at_least: bool = False
+    crossings: tuple[Crossing, ...] = ()
+    complete: bool = True
+
+
+class Bill(msgspec.Struct, frozen=True, kw_only=True):
+    """Own hosting next to the APIs, for one load."""
+
+    name: str
+    method: Method
+    requests_per_day: Decimal
+    tokens_per_month: Decimal
+    range_requests_per_day: tuple[int, int]
+    self_hosted: SelfHosted
+    api: tuple[ApiBill, ...]
+    breakeven: tuple[Breakeven, ...]
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+    currency: str = "USD"
