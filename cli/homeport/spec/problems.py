@@ -1,0 +1,67 @@
+"""A problem as the user reads it: where, what, the line itself with a caret, and what to do."""
+
+from homeport.errors import Problem, SpecError
+from homeport.spec.source import Source, path_text, position, printable
+
+MAX_LINE = 100
+
+
+def describe(problem: Problem, source: Source) -> str:
+    """Return the message of one problem, in plain text of one to four lines, without a line end.
+
+    `homeport.yaml:12:9: models[3].precision: 'bf15' is not one of …`, the line with a caret, and `help: …`. A problem
+    of the command line starts with its flag instead.
+    """
+    message = printable(problem.message)
+    text = [f"{_where(problem, source)}{message}"]
+    if source.flags is None:
+        text += _excerpt(source, *position(problem, source))
+    if problem.help:
+        text.append(f"help: {printable(problem.help)}")
+    return "\n".join(text)
+
+
+def describe_all(error: SpecError, source: Source | None = None) -> list[str]:
+    """Return the messages of all problems of an error, in order; `source` where the error carries none."""
+    if isinstance(error.source, Source):
+        source = error.source
+    if source is None:
+        source = Source(name="", flags={})
+    return [describe(problem, source) for problem in error.problems]
+
+
+def _where(problem: Problem, source: Source) -> str:
+    if source.flags is not None:
+        flag = source.flags.get(problem.path)
+        where = flag or path_text(problem.path)
+        return f"{where}: " if where else ""
+    line, column = position(problem, source)
+    path = f"{path_text(problem.path)}: " if problem.path else ""
+    return f"{printable(source.name)}:{line}:{column}: {path}"
+
+
+def _excerpt(source: Source, line: int, column: int) -> list[str]:
+    """Return the line and a caret under `column`; of a long line, the part around it."""
+    text = source.line(line)
+    if not text.strip():
+        return []
+    at = min(column - 1, len(text))
+    start = 0
+    if len(text) > MAX_LINE:
+        start = max(0, min(at - MAX_LINE // 2, len(text) - MAX_LINE))
+    part = text[start : start + MAX_LINE]
+    before = printable(part[: at - start].replace("\t", " "))
+    after = printable(part[at - start :].replace("\t", " "))
+    lead = "…" if start else ""
+    tail = "…" if start + MAX_LINE < len(text) else ""
+    return [f"  {lead}{before}{after}{tail}", "  " + " " * (len(lead) + _columns(before)) + "^"]
+
+
+def _columns(text: str) -> int:
+    """Return how many columns a terminal gives `text`: two for wide characters, none for combining ones."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)

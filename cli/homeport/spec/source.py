@@ -1,0 +1,137 @@
+"""Where things stand in the user's file: lines and columns by path, problems with a place, and paths as text."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from homeport.errors import Problem, SpecError
+
+Path = tuple[str | int, ...]
+
+
+class Span(Struct, frozen=True):
+    """A stretch of the text: 1-based line and column of its start, and its offsets in characters."""
+
+    line: int
+    column: int
+    start: int
+    end: int
+
+
+class Place(Struct, frozen=True):
+    """Where an entry of a mapping or a sequence stands (`key` is the value's own span in a sequence)."""
+
+    key: Span
+    value: Span
+    children: "dict[str | int, Place] | None" = None
+
+
+class Placed(Problem, frozen=True, kw_only=True):
+    """A problem that knows its own place: a syntax error, a key that stands twice, an unknown field."""
+
+    line: int
+    column: int
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """What the user wrote: a file's text, or the command line (`flags`: path -> the flag that set it).
+
+    `places` are the entries of the top-level mapping, as the composer met them.
+    """
+
+    name: str
+    text: str = ""
+    places: dict[str | int, Place] = {}
+    flags: Mapping[Path, str] | None = None
+
+    def find(self, path: Path) -> Place | None:
+        """Return the place of exactly `path`, or None where the text has no such entry."""
+        children: dict[str | int, Place] | None = self.places
+        place = None
+        for step in path:
+            place = children.get(step) if children else None
+            if place is None:
+                return None
+            children = place.children
+        return place
+
+    def locate(self, path: Path) -> tuple[int, int]:
+        """Return the 1-based (line, column) of the value at `path`.
+
+        Where the value starts on a line below its key, that is the key's place; where the text has no such entry
+        (a field that is missing, a default), it is the nearest enclosing entry's.
+        """
+        for length in range(len(path), 0, -1):
+            place = self.find(path[:length])
+            if place:
+                span = (
+                    place.value if place.value.line == place.key.line and length == len(path) else place.key
+                )
+                return span.line, span.column
+        return 1, 1
+
+    def written(self, path: Path) -> str | None:
+        """Return the scalar at `path` as it is written (`0.10`, not 0.1), or None."""
+        place = self.find(path)
+        if place is None or place.children is not None:
+            return None
+        return self.text[place.value.start : place.value.end]
+
+    def line(self, number: int) -> str:
+        """Return a line of the text by its 1-based number, or "" past the end."""
+        lines = self.text.splitlines()
+        return lines[number - 1] if 0 < number <= len(lines) else ""
+
+
+def spec_error(problems: Iterable[Problem], source: Source) -> SpecError:
+    """Return the error that carries `problems` in the order of the source."""
+    return SpecError(sorted(problems, key=lambda problem: position(problem, source)), source)
+
+
+def position(problem: Problem, source: Source) -> tuple[int, int]:
+    """Return the 1-based (line, column) of a problem; for flags their order on the command line comes first."""
+    if isinstance(problem, Placed):
+        return problem.line, problem.column
+    if source.flags is not None:
+        paths = list(source.flags)
+        return (paths.index(problem.path), 0) if problem.path in source.flags else (len(paths), 0)
+    return source.locate(problem.path)
+
+
+def path_text(path: Path) -> str:
+    """Write a path as `models[3].precision`; keys that are no plain words are quoted."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif step.replace("_", "").replace("-", "").isalnum():
+            text += f".{step}" if text else step
+        else:
+            text += f"[{shown(step)}]"
+    return text
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal would act on or hide: control characters, separators, directions, surrogates."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii") for c in text
+    )
+
+
+def shown(value: Any, limit: int = 60) -> str:
+    """Write a value for a message: text in quotes, long ones shortened, control characters escaped."""
+    if isinstance(value, str):
+        text = printable(value if len(value) <= limit * 2 else value[: limit * 2])
+        return f"'{text}'" if len(text) <= limit else f"'{text[: limit - 1]}…'"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return format(value, ".15g") if isinstance(value, float) else str(value)
