@@ -1,25 +1,35 @@
 """How long a replica takes from the start of its process to readiness, by step, with an interval.
 
-The formulas are in `startup_model`; the figures they use were fitted on measured starts and are in
+The formulas are in `startup_load` and `startup_model`; the figures in them were fitted on measured starts and are in
 `data/startup_constants.json`.
 """
 
+import msgspec
+
 from homeport.catalog.architecture_types import Architecture
 from homeport.catalog.types import Gpu
-from homeport.sizing import startup_model
-from homeport.sizing.startup_model import Situation, Steps, Traits
+from homeport.sizing.startup_model import (
+    FIRST_COMPILING_RELEASE,
+    Compilation,
+    compilation,
+    interval,
+    release_of,
+    steps,
+    traits_of,
+)
+from homeport.sizing.startup_types import Situation, Steps, Traits, fit
 from homeport.sizing.types import Settings, Start, Startup, Term
 
-_SOURCE = "fitted on measured starts (sizing/data/startup_constants.json)"
+COMPILING_ENGINES = ("vllm", "cpu")
 
 
 def _question(arch: Architecture, gpu: Gpu | None, settings: Settings, start: Start) -> tuple[Traits, Situation]:
-    traits = startup_model.traits_of(arch, settings.quantization)
-    if start.weights_gib_total:
-        traits = startup_model.with_checkpoint(traits, start.weights_gib_total)
+    traits = traits_of(arch, settings.quantization)
+    if start.weights_gib_total and start.weights_gib_total != traits.checkpoint_gib:
+        traits = msgspec.structs.replace(traits, checkpoint_gib=start.weights_gib_total)
     return traits, Situation(
         engine=settings.engine,
-        release=startup_model.release_of(settings.engine_version) if settings.engine == "vllm" else None,
+        release=release_of(settings.engine_version) if settings.engine in COMPILING_ENGINES else None,
         gpu_architecture=gpu.architecture.lower() if gpu else None,
         bandwidth_gb_s=gpu.memory_bandwidth_gb_s if gpu else None,
         tensor_parallel_size=settings.tensor_parallel_size,
@@ -35,70 +45,80 @@ def _question(arch: Architecture, gpu: Gpu | None, settings: Settings, start: St
 
 
 def predict_startup(arch: Architecture, gpu: Gpu | None, settings: Settings, start: Start) -> Startup:
-    """Seconds from process start to readiness, by step.
+    """Predict the seconds from process start to readiness, by step.
 
-    `gpu` None: not known. `compile_s` is None for engines that compile nothing at start; `init_engine_s` contains
-    compilation and graph capture. `ready_s_interval` holds nine starts in ten; its high end is what probes need.
+    `gpu` None: not known. `compile_s` is None for engines that compile nothing at start (0 with `eager`);
+    `init_engine_s` contains compilation and graph capture. `ready_s_interval` holds nine starts in ten (of measured
+    starts of models that the constants did not know); its high end is what probes and time-outs need.
     """
     traits, situation = _question(arch, gpu, settings, start)
-    fit = startup_model.fit()
-    steps = startup_model.steps(traits, situation, fit.constants)
-    vllm = settings.engine == "vllm"
+    fitted = fit()
+    found = steps(traits, situation, fitted.constants)
     return Startup(
-        download_s=steps.download_s,
-        weights_load_s=steps.load_s,
-        compile_s=steps.compile_s if vllm else None,
-        cuda_graph_capture_s=steps.graph_s,
-        init_engine_s=steps.init_s,
-        rest_s=steps.rest_s,
-        ready_s=steps.ready_s,
-        ready_s_interval=startup_model.interval(steps, situation, fit.spreads),
-        notes=_notes(situation, steps),
+        download_s=found.download_s,
+        weights_load_s=found.load_s,
+        compile_s=found.compile_s if settings.engine in COMPILING_ENGINES else None,
+        cuda_graph_capture_s=found.graph_s,
+        init_engine_s=found.init_s,
+        rest_s=found.rest_s,
+        ready_s=found.ready_s,
+        ready_s_interval=interval(found, situation, fitted.spreads),
+        notes=_notes(situation, found),
     )
 
 
-def _notes(s: Situation, steps: Steps) -> tuple[str, ...]:
+def _notes(s: Situation, found: Steps) -> tuple[str, ...]:
+    """What was assumed, and how wide the measurements scatter there."""
+    if s.engine == "simulator":
+        return ()
     notes = []
-    if s.engine != "vllm":
-        notes.append(f"{s.engine}: initialisation is estimated from vLLM's, few of its starts were measured")
+    if s.engine == "cpu":
+        notes.append("cpu: the process's share is of one measured start on two cores")
+    elif s.engine != "vllm":
+        notes.append(f"{s.engine}: estimated from vLLM's starts, few of its own were measured")
     elif s.release is None:
-        notes.append("engine version unknown: taken as an early, slower compiler")
+        notes.append("engine version unknown: taken as one of 2025, which compiles slowly")
     if s.storage == "unknown":
-        notes.append("storage unknown: its read rate is a guess")
-    if s.storage == "pvc" and not s.storage_gib_s:
+        notes.append("storage unknown: its read rate is an assumption")
+    elif s.storage == "pvc" and not s.storage_gib_s:
         notes.append("network volumes were measured between 0.3 and 7 GiB/s")
-    if s.download_s is None and steps.download_s and not s.network_gib_s:
+    if s.download_s is None and found.download_s and not s.network_gib_s:
         notes.append("network unknown: downloads were measured between 0.04 and 0.7 GiB/s")
-    if s.compile_cached is None and not s.eager and s.engine == "vllm":
-        notes.append("compile cache unknown: taken as empty")
+    if s.compile_cached is None and found.compile_s:
+        notes.append("compile cache not stated: taken as empty")
     return tuple(notes)
 
 
 def explain_startup(arch: Architecture, gpu: Gpu | None, settings: Settings, start: Start) -> list[Term]:
-    """The steps of `predict_startup` as formulas with their numbers, and where each comes from."""
+    """Explain the steps of `predict_startup`: each formula with its numbers, and where they come from."""
     traits, situation = _question(arch, gpu, settings, start)
-    c = startup_model.fit().constants
-    steps = startup_model.steps(traits, situation, c)
-    layers = (traits.layers or 0) / situation.pipeline_parallel_size
-    cost = startup_model.layer_cost(traits, situation, c)
-    if start.download_s is not None:
-        download = "as given"
-    elif steps.download_s:
-        download = f"{traits.checkpoint_gib:.2f} GiB / {traits.checkpoint_gib / steps.download_s:.2f} GiB/s"
-    else:
-        download = "the weights lie on the storage already"
-    if steps.compile_s:
-        state = "from the cache" if situation.compile_cached else "cold"
-        compiled = f"{state}: base + {layers:.0f} layers x {cost:.2f} plain layers each"
-    else:
-        compiled = "nothing is compiled"
+    fitted = fit()
+    found = steps(traits, situation, fitted.constants)
+    source = f"{fitted.records} measured starts of {fitted.base_models} models, {fitted.as_of}"
     rows = (
-        ("download", download, steps.download_s),
-        ("load weights", steps.load_formula, steps.load_s),
-        ("compile", compiled, steps.compile_s),
-        ("capture CUDA graphs", f"{layers:.0f} layers, batch sizes of the engine's default list", steps.graph_s),
-        ("profile, allocate, warm up", f"base + {layers:.0f} layers", steps.init_other_s),
-        ("process, imports, workers, API server", "by engine release, ranks and vision tower", steps.rest_s),
-        ("ready", "sum of the steps", steps.ready_s),
+        ("download", _download_formula(traits, situation, found), found.download_s),
+        ("load weights", found.load_formula, found.load_s),
+        ("compile", _compile_formula(compilation(traits, situation, fitted.constants), situation), found.compile_s),
+        ("capture CUDA graphs", "by layers, experts and the time of one pass through the weights", found.graph_s),
+        ("profile, allocate, warm up", "by layers, more after a compilation", found.init_other_s),
+        ("process", "imports, workers, tokeniser, API server", found.rest_s),
+        ("ready", "sum of the steps", found.ready_s),
     )
-    return [Term(name=name, formula=formula, value=value, unit="s", source=_SOURCE) for name, formula, value in rows]
+    return [Term(name=name, formula=formula, value=value, unit="s", source=source) for name, formula, value in rows]
+
+
+def _download_formula(t: Traits, s: Situation, found: Steps) -> str:
+    if s.download_s is not None:
+        return "as given"
+    if not found.download_s:
+        return "the weights lie where the process starts"
+    return f"{t.checkpoint_gib:.2f} GiB / {t.checkpoint_gib / found.download_s:.2f} GiB/s"
+
+
+def _compile_formula(c: Compilation | None, s: Situation) -> str:
+    if c is None:
+        old = s.release is not None and s.release < FIRST_COMPILING_RELEASE
+        return "nothing is compiled" + (": eager" if s.eager else ": releases before 0.8 do not" if old else "")
+    host = f" x {c.host:.2f} (slower host CPU)" if c.host != 1.0 else ""
+    state = "from the cache" if s.compile_cached else "cold"
+    return f"{state}: ({c.base_s:.1f} s + {c.layers:g} layers x {c.layer_s:.3f} s x {c.cost:.2f}){host}"

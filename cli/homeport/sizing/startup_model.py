@@ -1,324 +1,151 @@
-"""The formulas of start-up time: a handful of physical constants, and the seconds that follow from them.
+"""The formulas of start-up time besides the weights' way: compilation, graphs, initialisation, the rest.
 
-Nothing here knows a model by name. `traits_of` takes from an architecture what costs time when an engine starts,
-`steps` turns traits and a situation into seconds, and `constants` holds what `scripts/fit_startup.py` fitted on the
-measurements in `tests/data/startup_measurements.json`.
+Nothing here knows a model by name: `traits_of` takes from an architecture what costs time when an engine starts, and
+`steps` turns traits and a situation into seconds with the constants that `scripts/fit_startup.py` fitted.
 """
 
 import functools
 import math
 import re
-from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from homeport.catalog.architecture_types import Architecture
+from homeport.sizing.startup_load import download, load
+from homeport.sizing.startup_types import Constants, Situation, Spreads, Steps, Traits
 
-# vLLM's minor releases between which compilation became about three times cheaper a layer: both ends are measured,
-# the releases between them are interpolated geometrically.
+# Between these minor releases of vLLM compiling a layer became about three times cheaper, and reading a compiled
+# graph from the cache four times. Both ends are measured; what lies between is interpolated geometrically.
 OLD_RELEASE = 11
 NEW_RELEASE = 19
-
-_STREAMERS = {
-    "runai_streamer": "streamer",
-    "runai_streamer_sharded": "sharded",
-    "runai_streamer_distributed": "sharded",
-    "instanttensor": "sharded",
-    "fastsafetensors": "sharded",
-    "tensorizer": "tensorizer",
-    "serverlessllm": "image",
-    "sharded_state": "sharded",
-    "safetensors_prefetch": "prefetch",
-    "prefetch": "prefetch",
-    "multithread": "prefetch",
-}
+OLD_CACHE_RELEASE = 10
+# vLLM compiles by default since its V1 engine.
+FIRST_COMPILING_RELEASE = 8
+# Layers of a model whose depth nobody stated: the median of the measured models.
+TYPICAL_LAYERS = 40
+# Seconds that vLLM's CPU image needs on two cores for a model of no size: three processes import it one after the other.
+CPU_REST_S = 55.0
+# A server without an inference engine in it: the start of a Python process.
+SIMULATOR_REST_S = 2.0
+# Compilation runs on one CPU core. Hosts of these GPUs are a CPU generation older than those of the others.
+SLOW_HOSTS = (None, "ampere", "turing", "volta", "x86-64 or arm64")
+ACTIVATION_METHODS = ("fp8", "fp8_block", "nvfp4", "mxfp8", "smoothquant", "quark")
 
 
-class Traits(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a model costs time at start. `None` layers: the model's depth is unknown (only its bytes are)."""
+class Compilation(NamedTuple):
+    """`host` x (`base_s` + `layers` x `layer_s` x `cost`)."""
 
-    layers: int | None
-    checkpoint_gib: float
-    hidden_size: int = 0
-    moe: bool = False
-    latent: bool = False
-    state_share: float = 0.0
-    query_norm: bool = False
-    extra_norms: bool = False
-    windowed: bool = False
-    vision: bool = False
-    quantised_weights: bool = False
-    quantised_activations: bool = False
-
-
-class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and how the engine starts. `release` is vLLM's minor release (0.19.1 is 19, 1.2 is 102), None unknown."""
-
-    engine: str = "vllm"
-    release: int | None = None
-    gpu_architecture: str | None = None
-    bandwidth_gb_s: float | None = None
-    tensor_parallel_size: int = 1
-    pipeline_parallel_size: int = 1
-    storage: str = "unknown"
-    storage_gib_s: float | None = None
-    network_gib_s: float | None = None
-    loader: str = "default"
-    compile_cached: bool | None = None
-    eager: bool = False
-    download_s: float | None = None
-
-
-class Constants(msgspec.Struct, frozen=True, kw_only=True):
-    """Every fitted number: seconds, GiB/s, or shares of a plain layer's cost (names say which)."""
-
-    # compilation
-    compile_base_old_s: float
-    compile_base_new_s: float
-    compile_layer_old_s: float
-    compile_layer_new_s: float
-    cached_base_old_s: float
-    cached_base_new_s: float
-    cached_layer_old_s: float
-    cached_layer_new_s: float
-    layer_tensor_parallel: float
-    layer_query_norm: float
-    layer_extra_norms: float
-    layer_windowed_query_norm: float
-    layer_latent: float
-    layer_moe: float
-    layer_state: float
-    layer_quantised_weights: float
-    layer_quantised_activations: float
-    host_ampere: float
-    unknown_release: float
-    # CUDA graphs
-    graph_layer_old_s: float
-    graph_layer_new_s: float
-    graph_passes: float
-    graph_moe_old_s: float
-    graph_moe_new_s: float
-    graph_sglang_layer_s: float
-    # initialisation besides compilation and graphs: profiling, KV allocation, warm-up
-    init_base_s: float
-    init_layer_s: float
-    init_cold_old_s: float
-    init_cold_new_s: float
-    init_moe_s: float
-    # process, imports, API server, workers
-    rest_offline_s: float
-    rest_server_s: float
-    rest_workers_s: float
-    rest_vision_s: float
-    rest_hub_s: float
-    # reading weights, GiB/s
-    copy_gib_s: float
-    read_nvme_gib_s: float
-    read_ssd_gib_s: float
-    read_pvc_gib_s: float
-    read_nfs_gib_s: float
-    read_hub_gib_s: float
-    read_object_gib_s: float
-    read_unknown_gib_s: float
-    prefetch_nvme_gib_s: float
-    prefetch_cache_gib_s: float
-    prefetch_ranks: float
-    streamer_cache_gib_s: float
-    streamer_disk_gib_s: float
-    streamer_block_gib_s: float
-    streamer_object_gib_s: float
-    sharded_cache_gib_s: float
-    sharded_disk_gib_s: float
-    sharded_object_gib_s: float
-    tensorizer_cache_gib_s: float
-    tensorizer_block_gib_s: float
-    tensorizer_object_gib_s: float
-    image_disk_gib_s: float
-    image_cache_gib_s: float
-    download_hub_gib_s: float
-    download_object_gib_s: float
-
-
-class Spreads(msgspec.Struct, frozen=True, kw_only=True):
-    """Half-widths of the prediction interval, as logarithms: how far measurements lay from predictions."""
-
-    load: dict[str, float]
-    download: float
-    compile: float
-    rest: float
-    foreign: float
-    scale: float
-
-
-class Fit(msgspec.Struct, frozen=True, kw_only=True):
-    """The file `data/startup_constants.json`."""
-
-    as_of: str
-    source: str
-    records: int
-    base_models: int
-    constants: Constants
-    spreads: Spreads
-
-
-class Steps(msgspec.Struct, kw_only=True):
-    """Seconds of one start, by step; `load_class` names the spread that the loading has."""
-
-    download_s: float
-    load_s: float
-    compile_s: float
-    graph_s: float
-    init_other_s: float
-    rest_s: float
-    load_class: str
-    load_formula: str
+    host: float
+    base_s: float
+    layers: float
+    layer_s: float
+    cost: float
 
     @property
-    def init_s(self) -> float:
-        """What vLLM logs as "init engine": profiling, compilation, KV allocation, warm-up and graphs."""
-        return self.compile_s + self.graph_s + self.init_other_s
-
-    @property
-    def ready_s(self) -> float:
-        """From the start of the process to readiness."""
-        return self.download_s + self.load_s + self.init_s + self.rest_s
+    def seconds(self) -> float:
+        """Seconds of compilation, or of loading what was compiled before."""
+        return self.host * (self.base_s + self.layers * self.layer_s * self.cost)
 
 
-@functools.cache
-def fit() -> Fit:
-    """The fitted constants and spreads."""
-    return msgspec.json.decode((Path(__file__).parent / "data" / "startup_constants.json").read_bytes(), type=Fit)
-
-
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=256)
 def release_of(version: str | None) -> int | None:
     """vLLM's minor release in a version ("0.19.0" is 19, "1.2" is 102); None where the text names none."""
     found = re.match(r"v?(\d+)\.(\d+)", version or "")
     return int(found[1]) * 100 + int(found[2]) if found else None
 
 
-_TRAITS: dict[int, tuple[Architecture, Traits]] = {}
+# Keyed by identity, as architectures are compared; the architecture is kept, so that no other gets its id.
+_TRAITS: dict[tuple[int, str | None], tuple[Architecture, Traits]] = {}
+_TRAITS_KEPT = 1024
 
 
 def traits_of(arch: Architecture, quantization: str | None = None) -> Traits:
     """The traits of a model; `quantization` is a method that is applied while loading (the checkpoint has none)."""
-    known = _TRAITS.get(id(arch))
-    if known is None or known[0] is not arch:
-        if len(_TRAITS) > 512:
+    key = (id(arch), quantization)
+    known = _TRAITS.get(key)
+    if known is None:
+        if len(_TRAITS) >= _TRAITS_KEPT:
             _TRAITS.clear()
-        known = (arch, _traits(arch))
-        _TRAITS[id(arch)] = known
-    traits = known[1]
-    if quantization and not (traits.quantised_weights or traits.quantised_activations):
-        activations = quantization in ("fp8", "fp8_block", "nvfp4", "mxfp8", "smoothquant", "quark")
-        return msgspec.structs.replace(traits, quantised_weights=not activations, quantised_activations=activations)
-    return traits
+        known = _TRAITS[key] = (arch, _traits(arch, quantization))
+    return known[1]
 
 
-def _traits(arch: Architecture) -> Traits:
-    names = {weight.name for kind in arch.layer_kinds for weight in kind.weights}
+def _traits(arch: Architecture, quantization: str | None) -> Traits:
+    weights = {weight.name: weight for kind in arch.layer_kinds for weight in kind.weights}
     kinds = [arch.attention_of(i).kind for i in range(arch.layers)]
-    norms = sum("norm" in name for name in names)
+    norm = weights.get("input_layernorm")
     stored = arch.quantization
-    size = arch.weight_bytes or arch.total_params * 2
+    activations = stored.activation_bits < 16 if stored else quantization in ACTIVATION_METHODS
     return Traits(
         layers=arch.layers,
-        checkpoint_gib=size / 2**30,
-        hidden_size=arch.hidden_size,
+        checkpoint_gib=(arch.weight_bytes or stored_bytes(arch)) / 2**30,
         moe=arch.moe is not None,
         latent=arch.is_mla,
         state_share=sum(kind in ("mamba", "linear") for kind in kinds) / len(kinds),
-        query_norm=any("q_norm" in name for name in names) or arch.model_type.startswith(("qwen3", "gemma3")),
-        extra_norms=arch.model_type.startswith("gemma") or norms > 4,
+        query_norm="self_attn.q_norm" in weights,
+        extra_norms=norm is not None and norm.copies > 2,
         windowed="sliding" in kinds and "full" in kinds,
         vision=arch.vision is not None,
-        quantised_weights=stored is not None and stored.activation_bits >= 16,
-        quantised_activations=stored is not None and stored.activation_bits < 16,
+        quantised_weights=not activations and (stored is not None or quantization is not None),
+        quantised_activations=activations,
     )
 
 
-def with_checkpoint(traits: Traits, gib: float) -> Traits:
-    """The same model with a checkpoint of `gib` GiB."""
-    return msgspec.structs.replace(traits, checkpoint_gib=gib)
+def stored_bytes(arch: Architecture) -> float:
+    """Bytes of a checkpoint whose size is not stated: quantised linear weights at their bits, the rest at 16 (or 32)."""
+    plain = 4.0 if arch.dtype == "float32" else 2.0
+    stored = arch.quantization
+    if stored is None:
+        return arch.total_params * plain
+    packed = sum(
+        count * weight.params
+        for kind, count in arch.kind_counts()
+        for weight in kind.weights
+        if weight.linear and (not stored.only or weight.group in stored.only)
+    )
+    bits = stored.bits + (stored.scale_bits + (stored.bits if stored.zero_point else 0)) / max(stored.group_size, 128)
+    return packed * bits / 8 + (arch.total_params - packed) * plain
 
 
-def _between(release: int | None, old: float, new: float, unknown: float) -> float:
-    """A constant at a release: geometric between the two that were measured."""
-    share = unknown if release is None else min(max((release - OLD_RELEASE) / (NEW_RELEASE - OLD_RELEASE), 0.0), 1.0)
-    return math.exp((1 - share) * math.log(old) + share * math.log(new))
+def _between(share: float, old: float, new: float) -> float:
+    return old * (new / old) ** share
 
 
-def _load(t: Traits, s: Situation, c: Constants) -> tuple[float, str, str]:
-    """Seconds from checkpoint to GPU, the spread's name and the formula: bytes over the narrowest path."""
-    size, tp = t.checkpoint_gib, s.tensor_parallel_size
-    ranks = tp * s.pipeline_parallel_size
-    family = _STREAMERS.get(s.loader) or ("prefetch" if s.loader.startswith("multithread") else "default")
-    cached = s.storage == "page_cache"
-    remote = s.storage == "object_store"
-    block = s.storage in ("pvc", "nfs", "ssd", "hub", "unknown")
-    if family == "default":
-        read = {
-            "nvme": c.read_nvme_gib_s,
-            "ssd": c.read_ssd_gib_s,
-            "pvc": c.read_pvc_gib_s,
-            "nfs": c.read_nfs_gib_s,
-            "hub": c.read_hub_gib_s,
-            "object_store": c.read_object_gib_s,
-        }.get(s.storage, c.read_unknown_gib_s)
-        if s.storage_gib_s:
-            read = s.storage_gib_s
-        copy_s = size / ranks / c.copy_gib_s
-        seconds = copy_s if cached else copy_s + size / read
-        text = f"{size:.2f} GiB / {ranks} ranks / {c.copy_gib_s:.2f} GiB/s"
-        return seconds, s.storage, text if cached else f"{text} + {size:.2f} GiB / {read:.2f} GiB/s"
-    if family == "prefetch":
-        rate = c.prefetch_cache_gib_s if cached else c.prefetch_nvme_gib_s
-        read = rate if cached or not s.storage_gib_s else min(rate, s.storage_gib_s)
-        seconds = size / read * ranks**c.prefetch_ranks
-        return seconds, "stream", f"{size:.2f} GiB / {read:.2f} GiB/s x {ranks}^{c.prefetch_ranks:.2f}"
-    if family == "image":
-        rate = c.image_cache_gib_s if cached else c.image_disk_gib_s
-        per_rank = size / ranks
-    elif family == "sharded":
-        rate = c.sharded_cache_gib_s if cached else c.sharded_object_gib_s if remote else c.sharded_disk_gib_s
-        per_rank = size / ranks
-    elif family == "tensorizer":
-        rate = c.tensorizer_cache_gib_s if cached else c.tensorizer_object_gib_s if remote else c.tensorizer_block_gib_s
-        per_rank = size / ranks
+def compilation(t: Traits, s: Situation, c: Constants) -> Compilation | None:
+    """What compiling costs at this start; None where the engine compiles nothing."""
+    release = s.release
+    if s.engine not in ("vllm", "cpu") or s.eager or (release is not None and release < FIRST_COMPILING_RELEASE):
+        return None
+    host = c.host_slow if s.gpu_architecture in SLOW_HOSTS else 1.0
+    layers = (TYPICAL_LAYERS if t.layers is None else t.layers) / s.pipeline_parallel_size
+    share = _share(release, c)
+    if not s.compile_cached:
+        base = _between(share, c.compile_base_old_s, c.compile_base_new_s)
+        return Compilation(host, base, layers, _between(share, c.compile_layer_old_s, c.compile_layer_new_s), layer_cost(t, s, c))
+    if release is None or release <= OLD_CACHE_RELEASE:
+        layer = c.cached_layer_old_s
     else:
-        rate = (
-            c.streamer_cache_gib_s
-            if cached
-            else c.streamer_object_gib_s
-            if remote
-            else c.streamer_block_gib_s
-            if block
-            else c.streamer_disk_gib_s
-        )
-        per_rank = size
-    if s.storage_gib_s and not cached:
-        rate = min(rate, s.storage_gib_s)
-    return per_rank / rate, "stream", f"{per_rank:.2f} GiB a rank / {rate:.2f} GiB/s"
+        layer = _between(share, c.cached_layer_mid_s, c.cached_layer_new_s)
+    return Compilation(host, _between(share, c.cached_base_old_s, c.cached_base_new_s), layers, layer, layer_cost(t, s, c))
 
 
-def _download(t: Traits, s: Situation, c: Constants) -> float:
-    """Seconds that this start spends fetching the checkpoint before it loads: 0 where the weights lie there."""
-    if s.download_s is not None:
-        return s.download_s
-    if s.storage == "hub":
-        return t.checkpoint_gib / (s.network_gib_s or c.download_hub_gib_s)
-    if s.storage == "object_store" and s.loader == "default":
-        return t.checkpoint_gib / (s.network_gib_s or c.download_object_gib_s)
-    return 0.0
+def _share(release: int | None, c: Constants) -> float:
+    """How far a release lies between the old and the new one."""
+    if release is None:
+        return c.unknown_release
+    return min(max((release - OLD_RELEASE) / (NEW_RELEASE - OLD_RELEASE), 0.0), 1.0)
 
 
 def layer_cost(t: Traits, s: Situation, c: Constants) -> float:
-    """What one layer costs the compiler, in plain layers: more kernels to fuse, more to compile."""
+    """What one layer costs the compiler, in plain layers: more operations to trace, more kernels to fuse."""
     cost = 1.0 + c.layer_state * t.state_share
     if s.tensor_parallel_size > 1:
         cost += c.layer_tensor_parallel
     if t.query_norm:
-        cost += c.layer_query_norm + (c.layer_windowed_query_norm if t.windowed else 0.0)
+        cost += c.layer_query_norm
+        if t.windowed:
+            cost += c.layer_windowed_query_norm
     if t.extra_norms:
         cost += c.layer_extra_norms
     if t.latent:
@@ -327,75 +154,88 @@ def layer_cost(t: Traits, s: Situation, c: Constants) -> float:
         cost += c.layer_moe
     if t.quantised_weights:
         cost += c.layer_quantised_weights
-    if t.quantised_activations:
+    elif t.quantised_activations:
         cost += c.layer_quantised_activations
     return max(cost, 0.2)
 
 
-def steps(t: Traits, s: Situation, c: Constants) -> Steps:
-    """The seconds of every step."""
-    load_s, load_class, load_formula = _load(t, s, c)
-    layers = (t.layers if t.layers is not None else 40) / s.pipeline_parallel_size
-    release, unknown = s.release, c.unknown_release
-    host = c.host_ampere if s.gpu_architecture == "ampere" else 1.0
-    compile_s = graph_s = 0.0
-    cold = not s.compile_cached
-    if s.engine == "vllm" and not s.eager and not (release is not None and release < 6):
-        cost = layer_cost(t, s, c)
-        if cold:
-            base = _between(release, c.compile_base_old_s, c.compile_base_new_s, unknown)
-            layer = _between(release, c.compile_layer_old_s, c.compile_layer_new_s, unknown)
-        else:
-            base = _between(release, c.cached_base_old_s, c.cached_base_new_s, unknown)
-            layer = _between(release, c.cached_layer_old_s, c.cached_layer_new_s, unknown)
-        compile_s = host * (base + layer * layers * cost)
-    if not s.eager:
-        if s.engine == "sglang":
-            graph_s = c.graph_sglang_layer_s * layers
-        else:
-            graph_s = layers * _between(release, c.graph_layer_old_s, c.graph_layer_new_s, unknown)
-            graph_s += (_between(release, c.graph_moe_old_s, c.graph_moe_new_s, unknown) if t.moe else 0.0) + (
-                c.graph_passes * t.checkpoint_gib / s.tensor_parallel_size / s.pipeline_parallel_size / (s.bandwidth_gb_s or 2000.0)
-            )
-    other = c.init_base_s + c.init_layer_s * layers + (c.init_moe_s if t.moe else 0.0)
-    if compile_s and cold:
-        other += _between(release, c.init_cold_old_s, c.init_cold_new_s, unknown)
-    rest = _between(release, c.rest_offline_s, c.rest_server_s, unknown) if s.engine == "vllm" else c.rest_server_s
-    if release is not None and release > 10:
-        rest = c.rest_server_s
+def _graphs(t: Traits, s: Situation, c: Constants, layers: float, share: float) -> float:
+    """Seconds of capturing CUDA graphs: each batch size records every layer and runs once through the weights."""
+    if s.eager or s.engine == "cpu":
+        return 0.0
+    if s.engine == "sglang":
+        return c.graph_sglang_layer_s * layers
+    seconds = layers * _between(share, c.graph_layer_old_s, c.graph_layer_new_s)
+    if t.moe:
+        seconds += _between(share, c.graph_moe_old_s, c.graph_moe_new_s)
+    if s.bandwidth_gb_s:
+        seconds += c.graph_passes * t.checkpoint_gib / s.tensor_parallel_size / s.pipeline_parallel_size / s.bandwidth_gb_s
+    return seconds
+
+
+def _rest(t: Traits, s: Situation, c: Constants) -> float:
+    """Seconds of the process itself: interpreter, imports, workers, tokeniser, API server."""
+    if s.engine == "cpu":
+        return CPU_REST_S
+    # The early releases were measured as an engine in a process, without its API server.
+    early = s.release is not None and s.release < OLD_RELEASE
+    rest = c.rest_offline_s if early else c.rest_server_s
     if s.tensor_parallel_size * s.pipeline_parallel_size > 1:
         rest += c.rest_workers_s
     if t.vision:
         rest += c.rest_vision_s
     if s.storage == "hub":
         rest += c.rest_hub_s
+    return rest
+
+
+def steps(t: Traits, s: Situation, c: Constants) -> Steps:
+    """The seconds of every step of a start."""
+    if s.engine == "simulator":
+        return Steps(
+            download_s=0.0, load_s=0.0, compile_s=0.0, graph_s=0.0, init_other_s=0.0, rest_s=SIMULATOR_REST_S,
+            load_class="page_cache", load_formula="a simulator loads no weights",
+        )  # fmt: skip
+    loaded = load(t, s, c)
+    compiled = compilation(t, s, c)
+    layers = (TYPICAL_LAYERS if t.layers is None else t.layers) / s.pipeline_parallel_size
+    share = _share(s.release, c)
+    other = c.init_base_s + c.init_layer_s * layers + (c.init_moe_s if t.moe else 0.0)
+    if compiled and not s.compile_cached:
+        other += _between(share, c.init_cold_old_s, c.init_cold_new_s)
     return Steps(
-        download_s=_download(t, s, c),
-        load_s=load_s,
-        compile_s=compile_s,
-        graph_s=graph_s,
+        download_s=download(t, s, c),
+        load_s=loaded.seconds,
+        compile_s=compiled.seconds if compiled else 0.0,
+        graph_s=_graphs(t, s, c, layers, share),
         init_other_s=other,
-        rest_s=rest * host,
-        load_class=load_class,
-        load_formula=load_formula,
+        rest_s=_rest(t, s, c),
+        load_class=loaded.width,
+        load_formula=loaded.formula,
     )
 
 
-def interval(steps_: Steps, s: Situation, spreads: Spreads) -> tuple[float, float]:
+def interval(found: Steps, s: Situation, spreads: Spreads) -> tuple[float, float]:
     """The ends between which nine starts in ten lie, in seconds.
 
     The steps err independently, so their half-widths add in squares; each is multiplicative (a disk can be three
     times as slow, never less than nothing).
     """
-    known = s.download_s is not None or not steps_.download_s
-    engine = spreads.compile + (0.0 if s.engine == "vllm" else spreads.foreign)
-    rest = spreads.rest + (0.0 if s.engine == "vllm" else spreads.foreign)
-    parts = (
-        (steps_.load_s, spreads.load.get(steps_.load_class, spreads.load["unknown"])),
-        (0.0 if known else steps_.download_s, spreads.download),
-        (steps_.init_s, engine),
-        (steps_.rest_s, rest),
-    )
-    up = math.sqrt(sum((seconds * math.expm1(width * spreads.scale)) ** 2 for seconds, width in parts))
-    down = math.sqrt(sum((seconds * -math.expm1(-width * spreads.scale)) ** 2 for seconds, width in parts))
-    return max(steps_.ready_s - down, 0.0), steps_.ready_s + up
+    known = s.download_s is not None or not found.download_s
+    foreign = 0.0 if s.engine in ("vllm", "simulator") else spreads.foreign
+    load_width = spreads.load.get(found.load_class) or spreads.load["unknown"]
+    # A storage's own rate, where it is stated, leaves the uncertainty of a local disk.
+    if s.storage_gib_s:
+        load_width = spreads.load["page_cache"]
+    up = down = 0.0
+    for seconds, width, more in (
+        (found.load_s, load_width, 0.0),
+        (0.0 if known else found.download_s, spreads.rest if s.network_gib_s else spreads.download, 0.0),
+        (found.init_s, spreads.init, foreign),
+        (found.rest_s, spreads.rest, foreign),
+    ):
+        up += (seconds * math.expm1((width.up + more) * spreads.scale)) ** 2
+        down += (seconds * math.expm1(-(width.down + more) * spreads.scale)) ** 2
+    return max(found.ready_s - math.sqrt(down), 0.0), found.ready_s + math.sqrt(up)
+
+
