@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from msgspec import UNSET, Struct
 
-from homeport.spec.source import Path, Place, Placed, Span, printable, shown
+from homeport.spec.source import Marks, Path, Placed, printable, shown
 
 MAX_CHARACTERS = 8 * 1024 * 1024
 MAX_DEPTH = 24
@@ -45,7 +45,7 @@ class Composed(Struct, frozen=True):
     """
 
     value: Any
-    places: dict[str | int, Place]
+    places: dict[str | int, Marks]
     problems: list[Placed]
     rewrite: bool
     complete: bool = True
@@ -109,10 +109,6 @@ class _StopReadingError(Exception):
     """Nothing after this point can be understood."""
 
 
-def _span(start: Any, end: Any) -> Span:
-    return Span(start.line + 1, start.column + 1, start.index, end.index)
-
-
 class _Frame:
     """A mapping or sequence that is open."""
 
@@ -120,7 +116,7 @@ class _Frame:
 
     def __init__(self, values: Any, event: Any) -> None:
         self.values = values
-        self.places: dict[str | int, Place] = {}
+        self.places: dict[str | int, Marks] = {}
         self.event = event
         self.key: str | None = None
         self.key_event: Any = None
@@ -130,7 +126,7 @@ class _Frame:
 class _Composer:
     def __init__(self) -> None:
         self.root: Any = None
-        self.root_places: dict[str | int, Place] = {}
+        self.root_places: dict[str | int, Marks] = {}
         self.problems: list[Placed] = []
         self.rewrite = False
         self.complete = True
@@ -225,7 +221,7 @@ class _Composer:
             self._refuse(event)
         frame.skip = False
         if key in frame.places:
-            first = frame.places[key].key.line
+            first = frame.places[key].key_span().line
             frame.skip = True
             frame.key = key
             self._note(event, f"this key stands twice (first on line {first})", "remove one of the two")
@@ -238,21 +234,19 @@ class _Composer:
         frame.key = key
         frame.key_event = event
 
-    def _add(self, value: Any, event: Any, end: Any, children: dict[str | int, Place] | None) -> None:
+    def _add(self, value: Any, event: Any, end: Any, children: dict[str | int, Marks] | None) -> None:
         if not self.frames:
             self.root = value
             return
         frame = self.frames[-1]
-        span = _span(event.start_mark, end)
         if type(frame.values) is dict:
             if not frame.skip:
-                key = frame.key_event
                 frame.values[frame.key] = value
-                frame.places[frame.key or ""] = Place(_span(key.start_mark, key.end_mark), span, children)
+                frame.places[frame.key or ""] = Marks(frame.key_event, event, end, children)
             frame.key = None
             frame.skip = False
         else:
-            frame.places[len(frame.values)] = Place(span, span, children)
+            frame.places[len(frame.values)] = Marks(event, event, end, children)
             frame.values.append(value)
 
     def _refuse(self, event: Any) -> None:

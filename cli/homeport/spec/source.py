@@ -1,7 +1,7 @@
 """Where things stand in the user's file: lines and columns by path, problems with a place, and paths as text."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -19,12 +19,29 @@ class Span(Struct, frozen=True):
     end: int
 
 
-class Place(Struct, frozen=True):
-    """Where an entry of a mapping or a sequence stands (`key` is the value's own span in a sequence)."""
+class Marks(NamedTuple):
+    """Where an entry of a mapping or a sequence stands, in the parser's own marks (0-based).
 
-    key: Span
-    value: Span
-    children: "dict[str | int, Place] | None" = None
+    `key` and `value` are the parser's events (the same one in a sequence), `end` the mark after the value. Spans are
+    made from them on demand: a file without errors has no use for them.
+    """
+
+    key: Any
+    value: Any
+    end: Any
+    children: "dict[str | int, Marks] | None"
+
+    def key_span(self) -> Span:
+        """Return the span of the key (of an item: of its value)."""
+        return _span(self.key.start_mark, self.key.end_mark)
+
+    def value_span(self) -> Span:
+        """Return the span of the value."""
+        return _span(self.value.start_mark, self.end)
+
+
+def _span(start: Any, end: Any) -> Span:
+    return Span(start.line + 1, start.column + 1, start.index, end.index)
 
 
 class Placed(Problem, frozen=True, kw_only=True):
@@ -42,12 +59,12 @@ class Source(Struct, frozen=True, kw_only=True):
 
     name: str
     text: str = ""
-    places: dict[str | int, Place] = {}
+    places: dict[str | int, Marks] = {}
     flags: Mapping[Path, str] | None = None
 
-    def find(self, path: Path) -> Place | None:
+    def find(self, path: Path) -> Marks | None:
         """Return the place of exactly `path`, or None where the text has no such entry."""
-        children: dict[str | int, Place] | None = self.places
+        children: dict[str | int, Marks] | None = self.places
         place = None
         for step in path:
             place = children.get(step) if children else None
@@ -65,9 +82,8 @@ class Source(Struct, frozen=True, kw_only=True):
         for length in range(len(path), 0, -1):
             place = self.find(path[:length])
             if place:
-                span = (
-                    place.value if place.value.line == place.key.line and length == len(path) else place.key
-                )
+                key, value = place.key_span(), place.value_span()
+                span = value if value.line == key.line and length == len(path) else key
                 return span.line, span.column
         return 1, 1
 
@@ -76,7 +92,8 @@ class Source(Struct, frozen=True, kw_only=True):
         place = self.find(path)
         if place is None or place.children is not None:
             return None
-        return self.text[place.value.start : place.value.end]
+        span = place.value_span()
+        return self.text[span.start : span.end]
 
     def line(self, number: int) -> str:
         """Return a line of the text by its 1-based number, or "" past the end."""

@@ -268,8 +268,8 @@ class _Walker:
             path=(*path, key),
             value=value,
             help=advice,
-            line=place.key.line,
-            column=place.key.column,
+            line=place.key_span().line,
+            column=place.key_span().column,
         )
 
 
