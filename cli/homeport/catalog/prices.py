@@ -27,7 +27,7 @@ def instances(
 ) -> tuple[Instance, ...]:
     """Return the priced instances, of one cloud, region and GPU (an id or a family) where given, in the files' order.
 
-    A region without prices gives an empty result (see `nearest_region`). Raises `NotFoundError` for an unknown cloud or GPU.
+    A region without prices gives an empty result (see `regions.nearest_region`). Raises `NotFoundError` for an unknown cloud or GPU.
     """
     if cloud is not None and cloud not in CLOUDS:
         raise NotFoundError("cloud", cloud, nearest(cloud, CLOUDS) or list(CLOUDS))
@@ -94,17 +94,14 @@ def api_id(name: str) -> str:
             raise AmbiguousNameError("API model", name, sorted(found))
         return found[0]
     ids = sorted({row.id for row in api_prices()})
+    if (undated := _undated(wanted)) != wanted:
+        # Another date of a model that is here: its price could differ.
+        raise NotFoundError("API model", name, [api_id(undated)])
     plain = _plain(wanted)
-    longer = [id_ for id_ in ids if plain and f"/{_plain(id_)}".split("/", 1)[1].endswith(plain)]
-    beginning = [
-        id_
-        for id_ in ids
-        if plain
-        and (_plain(id_).startswith(f"{plain}-") or _plain(id_).split("/", 1)[1].startswith(f"{plain}-"))
-    ]
-    if len(beginning) > 1:
-        raise AmbiguousNameError("API model", name, beginning)
-    raise NotFoundError("API model", name, nearest(name, ids) or longer)
+    longer = [id_ for id_ in ids if plain and f"/{_plain(id_)}-".find(f"/{plain}-") >= 0]
+    if len(longer) > 1:
+        raise AmbiguousNameError("API model", name, longer)
+    raise NotFoundError("API model", name, longer or nearest(wanted, ids))
 
 
 def api_price(name: str, as_of: str | None = None) -> ApiPrice:
@@ -114,11 +111,11 @@ def api_price(name: str, as_of: str | None = None) -> ApiPrice:
     (`AmbiguousNameError` with the candidates) and where no row is that old.
     """
     id_ = api_id(name)
-    rows = [row for row in api_prices() if row.id == id_]
+    dated = [row for row in api_prices() if row.id == id_]
     if as_of is None:
-        return next(row for row in rows if row.newest)
-    old_enough = [row for row in rows if row.as_of[: len(as_of)] <= as_of]
+        return next(row for row in dated if row.newest)
+    old_enough = [row for row in dated if row.as_of[: len(as_of)] <= as_of]
     if not old_enough:
-        dates = ", ".join(row.as_of for row in rows)
+        dates = ", ".join(row.as_of for row in dated)
         raise NotFoundError("API price", f"{id_} of {as_of}", [], help=f"the catalog has it as of {dates}")
     return max(old_enough, key=lambda row: row.as_of)

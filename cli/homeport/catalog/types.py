@@ -54,6 +54,17 @@ class Instance(Row, frozen=True, kw_only=True):
     licence: str | None = None
 
 
+class Region(Row, frozen=True, kw_only=True):
+    """One region of a cloud. `country` is its ISO 3166 code; the position is the metropolitan area's, to a degree."""
+
+    cloud: str
+    region: str
+    geography: str
+    country: str
+    latitude_deg: float
+    longitude_deg: float
+
+
 class ApiPrice(Row, frozen=True, kw_only=True):
     """Prices of one API model, USD per million tokens. The key is `id` + `as_of`."""
 

@@ -1,0 +1,287 @@
+"""A model's facts from the Hugging Face Hub: asked once, within seconds, or not at all.
+
+Routes: `/{id}/resolve/{revision}/config.json`, `/api/models/{id}?blobs=true`, and the beginning of the safetensors index.
+The session, the token's places and the typed errors are `huggingface_hub`'s; its helpers that download retry and write
+to the user's cache, so the requests are made here. No text of an exception goes into a message: it may quote a header.
+"""
+
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+DEADLINE_S = 5.0
+GRACE_S = 0.2
+"""What the thread gets beyond the deadline to say itself that it has passed."""
+CONFIG_LIMIT_BYTES = 4 * 2**20
+INFO_LIMIT_BYTES = 16 * 2**20
+INDEX_HEAD_BYTES = 64 * 2**10
+"""An index begins with its metadata; the list of tensors after it is megabytes long."""
+
+_TOTAL_SIZE = re.compile(rb'"total_size"\s*:\s*(\d+)')
+_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_TRUE = {"1", "ON", "YES", "TRUE"}
+
+
+class HubFailure(Exception):  # noqa: N818 - not an error of ours: `resolve` turns it into one
+    """Why the Hub gave no config. `reason` completes "…, and"; `help` says what to do next."""
+
+    def __init__(self, kind: str, reason: str, help: str) -> None:  # noqa: A002
+        """`kind`: offline, missing, gated, denied, no_config, invalid, timeout, unreachable, limited or server."""
+        super().__init__(reason)
+        self.kind = kind
+        self.reason = reason
+        self.help = help
+
+
+class HubModel(msgspec.Struct, frozen=True, kw_only=True):
+    """What the Hub says of a model; `weight_bytes` are the bytes of its safetensors files. None: it did not say."""
+
+    id: str
+    config: dict[str, Any]
+    revision: str | None
+    weight_bytes: int | None
+    licence: str | None
+    gated: bool | None
+    endpoint: str
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether `name` has the form of a Hub id, `organisation/name`."""
+    return bool(_ID.fullmatch(name)) and len(name) <= 96 and ".." not in name and "--" not in name
+
+
+def offline_asked() -> bool:
+    """Whether the environment forbids asking the Hub (HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE)."""
+    value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+    return value.upper() in _TRUE
+
+
+def endpoint() -> str:
+    """The Hub's address: HF_ENDPOINT, or the public one."""
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+def look_up(id_: str) -> HubModel:
+    """Ask the Hub for a model, once: no retry, nothing written, at most `DEADLINE_S` seconds overall.
+
+    Raises `HubFailure`.
+    """
+    where = endpoint()
+    if urlsplit(where).scheme not in ("http", "https") or not urlsplit(where).hostname:
+        raise HubFailure(
+            "unreachable", "HF_ENDPOINT is not an http(s) address", "unset HF_ENDPOINT, or write https://…"
+        )
+    outcome: list[HubModel | HubFailure] = []
+    lookup = _Lookup(id_, where, time.monotonic() + DEADLINE_S)
+    # A thread, because resolving a host's name cannot be given a time limit.
+    worker = threading.Thread(target=lambda: outcome.append(lookup.run()), name="hub", daemon=True)
+    worker.start()
+    worker.join(DEADLINE_S + GRACE_S)
+    answer = outcome[0] if outcome else lookup.timeout()
+    if isinstance(answer, HubFailure):
+        raise answer
+    return answer
+
+
+class _Lookup:
+    """One look-up: its requests share a deadline (`time.monotonic`)."""
+
+    def __init__(self, id_: str, where: str, deadline: float) -> None:
+        self.id = id_
+        self.where = where
+        self.deadline = deadline
+        self.host = urlsplit(where).netloc.rpartition("@")[2]
+        self.sends_token = False
+
+    def run(self) -> HubModel | HubFailure:
+        """Make the requests. Every failure becomes a `HubFailure`, whose text quotes nothing."""
+        try:
+            return self._run()
+        except HubFailure as failure:
+            return failure
+        except Exception as error:
+            return self._why(error)
+
+    def _run(self) -> HubModel:
+        text, headers = self._get(f"{self.id}/resolve/main/config.json", CONFIG_LIMIT_BYTES)
+        config = self._object(text, "config.json")
+        revision = headers.get("x-repo-commit")
+        info: dict[str, Any] = {}
+        size: int | None = None
+        # The config is what counts: where the rest can't be had, for whatever reason, it stays unknown.
+        with suppress(Exception):
+            info = self._object(
+                self._get(f"api/models/{self.id}?blobs=true", INFO_LIMIT_BYTES)[0], "its description"
+            )
+            size = self._weight_bytes(info, revision or "main")
+        given_id = info.get("id")
+        return HubModel(
+            id=given_id if isinstance(given_id, str) and is_hub_id(given_id) else self.id,
+            config=config,
+            revision=revision or _text(info.get("sha")),
+            weight_bytes=size,
+            licence=_licence(info),
+            gated=bool(info["gated"]) if "gated" in info else None,
+            endpoint=self.where,
+        )
+
+    def _weight_bytes(self, info: Mapping[str, Any], revision: str) -> int | None:
+        files = {f.get("rfilename"): f.get("size") for f in info.get("siblings") or [] if isinstance(f, dict)}
+        if "model.safetensors.index.json" in files:
+            path = f"{self.id}/resolve/{revision}/model.safetensors.index.json"
+            found = _TOTAL_SIZE.search(self._get(path, INDEX_HEAD_BYTES, cut=True)[0])
+            return int(found[1]) if found else None
+        single = files.get("model.safetensors")
+        return single if isinstance(single, int) and single > 0 else None
+
+    def _get(self, path: str, limit: int, *, cut: bool = False) -> tuple[bytes, Mapping[str, str]]:
+        """GET a path below the endpoint: at most `limit` bytes (more is a failure unless `cut`), before the deadline."""
+        import httpx2
+        from huggingface_hub import constants, get_session, get_token
+        from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined]  # exported lazily
+
+        headers = {"user-agent": "homeport", "accept-encoding": "identity"}
+        token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
+        if token:
+            headers["authorization"] = f"Bearer {token}"
+            self.sends_token = True
+        body = bytearray()
+        with get_session().stream(
+            "GET", f"{self.where}/{path}", headers=headers, timeout=self._left(), follow_redirects=True
+        ) as response:
+            if response.status_code >= 400:
+                # The headers say which error it is; the body, which may be endless, is left unread.
+                said = {k: v for k, v in response.headers.items() if k.startswith("x-error-")}
+                hf_raise_for_status(
+                    httpx2.Response(response.status_code, headers=said, request=response.request)
+                )
+            for chunk in response.iter_bytes():
+                body += chunk
+                self._left()
+                if len(body) > limit:
+                    if cut:
+                        break
+                    raise HubFailure(
+                        "invalid",
+                        f"what the Hub ({self.host}) sent is longer than {limit // 2**20} MiB",
+                        "give a path to its config.json",
+                    )
+            return bytes(body), dict(response.headers)
+
+    def _left(self) -> float:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise self.timeout()
+        return left
+
+    def _object(self, text: bytes, what: str) -> dict[str, Any]:
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise HubFailure(
+                "invalid",
+                f"{what} that the Hub ({self.host}) sent is not a JSON object",
+                "check HF_ENDPOINT and proxies, or give a path to its config.json",
+            )
+        return value
+
+    def timeout(self) -> HubFailure:
+        """The failure of a look-up that took too long."""
+        return HubFailure(
+            "timeout",
+            f"the Hub ({self.host}) did not answer within {DEADLINE_S:.0f} s",
+            "try again, set HF_HUB_OFFLINE=1, or give a path to its config.json",
+        )
+
+    def _why(self, error: Exception) -> HubFailure:
+        import httpx2
+        from huggingface_hub import errors
+
+        page = f"{self.where.replace(urlsplit(self.where).netloc, self.host)}/{self.id}"
+        path_help = "give a path to its config.json"
+        if isinstance(error, errors.GatedRepoError):
+            if self.sends_token:
+                return HubFailure(
+                    "gated",
+                    "it is gated on the Hub: the token's account has not been granted access",
+                    f"accept its licence at {page} with that account, or {path_help}",
+                )
+            return HubFailure(
+                "gated",
+                "it is gated on the Hub",
+                f"accept its licence at {page} and set HF_TOKEN, or {path_help}",
+            )
+        if isinstance(error, errors.RemoteEntryNotFoundError):
+            return HubFailure("no_config", "its repository on the Hub has no config.json", path_help)
+        if isinstance(error, errors.OfflineModeIsEnabled):
+            return offline("HF_HUB_OFFLINE is set")
+        if isinstance(error, errors.RepositoryNotFoundError):
+            more = "" if self.sends_token else "; a private one needs HF_TOKEN"
+            return HubFailure("missing", "it is not on the Hub", f"check the name{more}, or {path_help}")
+        if isinstance(error, httpx2.TimeoutException):
+            return self.timeout()
+        if isinstance(error, errors.HfHubHTTPError) and error.response is not None:
+            return self._status(error.response.status_code, path_help)
+        if isinstance(error, httpx2.TooManyRedirects):
+            return HubFailure("server", f"the Hub ({self.host}) redirects without end", "check HF_ENDPOINT")
+        return HubFailure(
+            "unreachable",
+            f"the Hub ({self.host}) cannot be reached ({type(error).__name__})",
+            f"check the network and HF_ENDPOINT, set HF_HUB_OFFLINE=1, or {path_help}",
+        )
+
+    def _status(self, status: int, path_help: str) -> HubFailure:
+        if status == 404:
+            return HubFailure("missing", "it is not on the Hub", f"check the name, or {path_help}")
+        if status in (401, 403):
+            token = "the token" if self.sends_token else "a request without a token"
+            return HubFailure(
+                "denied",
+                f"the Hub ({self.host}) refused {token} ({status})",
+                f"check HF_TOKEN, or {path_help}",
+            )
+        if status == 429:
+            return HubFailure(
+                "limited", f"the Hub ({self.host}) takes no more requests now (429)", "try again later"
+            )
+        return HubFailure(
+            "server", f"the Hub ({self.host}) answered {status}", f"try again later, or {path_help}"
+        )
+
+
+def offline(why: str) -> HubFailure:
+    """The failure of a look-up that was not made."""
+    return HubFailure(
+        "offline",
+        f"the Hub was not asked: {why}",
+        "give a path to its config.json, or a model of `homeport models list`",
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _licence(info: Mapping[str, Any]) -> str | None:
+    """`license` of the model card; "other" is named by `license_name`. The tag `license:…` says the same."""
+    card = info.get("cardData")
+    if isinstance(card, dict):
+        licence = _text(card.get("license"))
+        if licence and licence != "other":
+            return licence
+        return _text(card.get("license_name")) or licence
+    tags = info.get("tags")
+    for tag in tags if isinstance(tags, list) else []:
+        if isinstance(tag, str) and tag.startswith("license:"):
+            return tag.removeprefix("license:")
+    return None
