@@ -10,18 +10,20 @@ of every smaller load from above and of every larger load from below. With that,
 What is left between is halved. The result is exact to one request a day, in a handful of plans.
 """
 
+from bisect import bisect
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import pairwise
 from typing import NamedTuple
 
-from homeport.costs.money import cents
 from homeport.costs.types import Breakeven, Crossing
 
 RANGE = (100, 10_000_000)
 """Requests a day that a breakeven is looked for in (widened where the user's own load lies outside)."""
-MAX_PLANS = 60
-"""Plans that one look for a breakeven may take."""
+MAX_PLANS = 120
+"""Plans that one breakeven may take. Few are needed unless own hosting and the API cost nearly the same."""
+PLANS_FOR_CROSSINGS = 24
+"""Plans that may be spent on the other crossings once the breakeven (or that there is none) is known."""
 
 INFINITE = Decimal("Infinity")
 
@@ -49,16 +51,24 @@ class OwnCost:
         self._cost_at = cost_at
         self.of_one = of_one
         self.known: dict[int, Decimal] = {}
+        self._loads: list[int] = []
         self.budget = MAX_PLANS
 
     def at(self, load: int) -> Decimal:
-        """Return the cost at `load`, from memory or by a new plan."""
-        if load not in self.known:
-            if self.budget <= 0:
-                raise OutOfPlans
-            self.budget -= 1
-            cost = self._cost_at(load)
-            self.known[load] = INFINITE if cost is None else cost
+        """Return the cost at `load`: from memory, between two loads that cost the same, or by a new plan."""
+        if load in self.known:
+            return self.known[load]
+        i = bisect(self._loads, load)
+        if 0 < i < len(self._loads):
+            below, above = self.known[self._loads[i - 1]], self.known[self._loads[i]]
+            if below == above:
+                return below
+        if self.budget <= 0:
+            raise OutOfPlans
+        self.budget -= 1
+        cost = self._cost_at(load)
+        self.known[load] = INFINITE if cost is None else cost
+        self._loads.insert(i, load)
         return self.known[load]
 
 
@@ -104,21 +114,30 @@ def breakeven(
             model=model, requests_per_day=None, reason="the API's price is unknown", complete=False
         )
     own.budget = MAX_PLANS
+    net = slope - own.of_one
     found: list[Run] = []
     complete = True
+    cheaper_at_end = own.at(high) < net * high
+    if not cheaper_at_end:
+        own.budget = PLANS_FOR_CROSSINGS
     try:
-        for run in runs(own, slope - own.of_one, low, high):
+        for run in runs(own, net, low, high):
             if found and found[-1].cheaper == run.cheaper:
                 found[-1] = Run(run.low, found[-1].high, run.cheaper)
             else:
                 found.append(run)
+            if len(found) > 1:
+                own.budget = min(own.budget, PLANS_FOR_CROSSINGS)
     except OutOfPlans:
         complete = False
     crossings = tuple(
         Crossing(requests_per_day=upper.low, becomes="cheaper" if upper.cheaper else "dearer")
         for upper, lower in reversed(list(pairwise(found)))
     )
-    load, reason = _verdict(found, own, slope, low, high, complete)
+    if cheaper_at_end:
+        load, reason = _lowest(found, low, high, complete)
+    else:
+        load, reason = None, _why_none(found, own, slope, high, complete)
     return Breakeven(
         model=model,
         requests_per_day=load,
@@ -129,33 +148,25 @@ def breakeven(
     )
 
 
-def _verdict(
-    found: list[Run], own: OwnCost, slope: Decimal, low: int, high: int, complete: bool
-) -> tuple[int | None, str | None]:
-    if not found:
-        return None, "own hosting and the API cost too nearly the same to tell them apart"
-    top = found[0]
-    if top.cheaper:
-        if len(found) > 1:
-            return top.low, None
-        if not complete:
-            return None, (
-                f"own hosting is cheaper from {top.low:,} requests a day on; below that the two cost too nearly "
-                "the same to tell them apart"
-            )
-        return low, f"own hosting is cheaper in the whole range, from {low:,} requests a day on"
+def _lowest(found: list[Run], low: int, high: int, complete: bool) -> tuple[int | None, str | None]:
+    if len(found) > 1:
+        return found[0].low, None
+    if complete:
+        return low, "own hosting is cheaper in the whole range"
+    from_load = found[0].low if found else high
+    return None, f"cheaper from {from_load:,} on; below, the two cost too nearly the same to tell"
+
+
+def _why_none(found: list[Run], own: OwnCost, slope: Decimal, high: int, complete: bool) -> str:
     cheaper = [run for run in found if run.cheaper]
-    where = (
-        f"own hosting is cheaper only from {cheaper[0].low:,} to {cheaper[0].high:,} requests a day"
-        if cheaper
-        else "own hosting is cheaper nowhere in the range"
-        if complete
-        else "own hosting is not cheaper at the range's end"
-    )
+    if cheaper:
+        where = f"cheaper only from {cheaper[0].low:,} to {cheaper[0].high:,}; "
+    else:
+        where = "cheaper nowhere in the range; " if complete else ""
     cost = own.at(high)
     if cost == INFINITE:
-        return None, f"{where}: no plan that the spec allows carries {high:,} requests a day"
-    return None, (
-        f"{where}: at {high:,} requests a day it costs ${cents(cost + own.of_one * high):,} a month, "
-        f"the API ${cents(slope * high):,}"
+        return f"{where}no plan that the spec allows carries {high:,} requests a day"
+    return (
+        f"{where}at {high:,} requests a day own hosting costs ${cost + own.of_one * high:,.0f} a month, "
+        f"the API ${slope * high:,.0f}"
     )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from homeport.planning.types import ModelPlan, Plan, Pool
 
 GIVEN = "given by you"
+GUIDE_FIGURE = "an assumption of the guide"
 LOCAL = ("kind", "minikube")
 PUBLIC = ("load_balancer", "ingress", "gateway")
 GIB = 1024**3
@@ -47,7 +48,8 @@ def load_lines(plan: Plan, options: Options) -> list[Line]:
 
 
 def _nodes(pool: Pool, plan: Plan, options: Options) -> Line:
-    what = pool.instance_type or f"node with {pool.gpus_per_node} × {pool.gpu}"
+    holds = f"{pool.gpus_per_node} × {pool.gpu}"
+    what = f"{pool.instance_type} ({holds})" if pool.instance_type else f"node with {holds}"
     item = f"{pool.node_count} × {what}" + (f", {pool.region}" if pool.region else "")
     if pool.capacity == "spot":
         item += ", spot"
@@ -56,7 +58,7 @@ def _nodes(pool: Pool, plan: Plan, options: Options) -> Line:
     scaled = _scaled_nodes(pool, plan)
     if options.scaled_share is not None and scaled:
         hours -= HOURS_PER_MONTH * scaled * (1 - options.scaled_share)
-        notes.append(f"{scaled} of the nodes run {options.scaled_share:%} of the month, as given")
+        notes.append(f"{scaled} of the nodes run {options.scaled_share * 100:f}% of the month, as given")
     if pool.idle_gpus:
         notes.append(f"{pool.idle_gpus} of {pool.node_count * pool.gpus_per_node} GPUs are idle, and billed")
     assumed: str | None = None
@@ -181,9 +183,9 @@ def guide_lines(plan: Plan, options: Options) -> list[Line]:
                 usd_per_month=terms.compute,
                 source=source,
                 as_of=as_of,
-                estimated=source == guide.SOURCE,
+                estimated=True,
                 models=(model.spec.name,),
-                note=note,
+                note=note or GUIDE_FIGURE,
             )
         )
     terms = guide.self_hosted_monthly_cost(gpus, Decimal(0))
@@ -203,6 +205,7 @@ def guide_lines(plan: Plan, options: Options) -> list[Line]:
                 as_of=guide.AS_OF,
                 estimated=True,
                 models=_names(plan),
+                note=GUIDE_FIGURE,
             )
         )
     return lines
@@ -213,7 +216,12 @@ def _guide_rate(
 ) -> tuple[Decimal | None, str | None, str | None, str | None]:
     """Return rate, source, date and note of a GPU hour: the user's, the guide's for an H100, else the price table's."""
     if options.gpu_usd_per_hour is not None:
-        return options.gpu_usd_per_hour, GIVEN, None, None
+        return (
+            options.gpu_usd_per_hour,
+            GIVEN,
+            None,
+            f"{guide.UTILIZATION:.0%} utilisation is the guide's assumption",
+        )
     if model.gpu is not None and model.gpu.id.startswith("H100"):
         return guide.H100_USD_PER_HOUR, guide.SOURCE, guide.AS_OF, None
     pool = next((pool for pool in plan.pools if model.spec.name in pool.models), None)

@@ -1,0 +1,184 @@
+"""A bill as text for the terminal: own hosting, the APIs, the breakevens, and where each figure comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from homeport.costs.output import UNKNOWN, plain
+from homeport.costs.types import ApiBill, Bill, Breakeven, Line, SelfHosted
+
+METHODS = {"load": "load-aware method", "guide": "the guide's method"}
+Style = Callable[[str], str]
+
+
+def as_table(bill: Bill, bold: Style = str) -> str:
+    """Return the bill as a table with footnotes; `bold` styles what should stand out."""
+    notes = Footnotes()
+    blocks = [
+        f"{bold(bill.name)}: {number(bill.requests_per_day)} requests a day, "
+        f"{number(bill.tokens_per_month / 1_000_000)} million tokens a month ({METHODS[bill.method]})",
+        _own(bill, notes, bold),
+    ]
+    if bill.api:
+        blocks += [_apis(bill, notes, bold), _breakevens(bill, bold)]
+    blocks.append("\n".join([*notes.lines(), *(f"- {text}" for text in bill.assumptions)]))
+    return "\n\n".join(blocks)
+
+
+class Footnotes:
+    """Sources by number, and what the stars stand for, each said once."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._sources: dict[str, int] = {}
+        self._stars: dict[str, list[str]] = {}
+
+    def source(self, source: str | None, as_of: str | None) -> str:
+        """Return the mark of a source, such as `[1]`."""
+        if source is None:
+            return ""
+        text = f"{source}, {as_of}" if as_of else source
+        return f"[{self._sources.setdefault(text, len(self._sources) + 1)}]"
+
+    def star(self, what: str, about: str) -> str:
+        """Keep what is marked and what there is to know about it, and return the mark."""
+        self._stars.setdefault(about, []).append(what)
+        return "*"
+
+    def lines(self) -> list[str]:
+        """Return the footnotes."""
+        return [
+            *(f"* {about}: {'; '.join(dict.fromkeys(whats))}" for about, whats in self._stars.items()),
+            *(f"[{mark}] {text}" for text, mark in self._sources.items()),
+        ]
+
+
+def _own(bill: Bill, notes: Footnotes, bold: Style) -> str:
+    own = bill.self_hosted
+    several = len({name for line in own.lines for name in line.models}) > 1
+    rows = []
+    for line in own.lines:
+        who = f" ({', '.join(line.models)})" if several and line.models else ""
+        mark = ""
+        if line.note or line.estimated:
+            mark = notes.star(f"{line.item}{who}", line.note or "an assumption")
+        quantity = "" if line.quantity is None else f"{number(line.quantity)} {_plural(line)}"
+        rows.append(
+            (
+                f"  {line.item}{who}",
+                quantity,
+                unit_price(line.unit_price_usd),
+                money(line.usd_per_month),
+                f"{mark}{notes.source(line.source, line.as_of)}",
+            )
+        )
+    least = "at least " if own.at_least and own.usd_per_month is not None else ""
+    rows.append(("  total a month", "", "", least + money(own.usd_per_month), ""))
+    rows.append(("  per million tokens", "", "", least + money(own.usd_per_million_tokens), ""))
+    return columns(("Own hosting", "quantity", "unit price, $", "$ a month", ""), rows, (1, 2, 3), bold)
+
+
+def _plural(line: Line) -> str:
+    return line.unit if line.quantity == 1 or line.unit in ("GiB", "million tokens") else f"{line.unit}s"
+
+
+def _apis(bill: Bill, notes: Footnotes, bold: Style) -> str:
+    rows = []
+    for api in bill.api:
+        for model in dict.fromkeys(name for line in api.lines for name in line.models):
+            parts = [line for line in api.lines if model in line.models]
+            if len(api.lines) > len(parts):
+                subtotal = None
+                if all(line.usd_per_month is not None for line in parts):
+                    subtotal = sum((line.usd_per_month or Decimal(0) for line in parts), Decimal(0))
+                rows.append((f"  {api.model}, {model}", *_prices(parts), money(subtotal), "", ""))
+        mark = ""
+        if api.unverified:
+            what = "date" if api.unverified == ("as_of",) else "price"
+            mark = notes.star(api.model, f"unverified {what}, check the provider's page before quoting it")
+        for text in _remarks(api):
+            mark = notes.star(api.model, text)
+        mark += notes.source(api.source, api.as_of)
+        one = len({name for line in api.lines for name in line.models}) == 1
+        prices = _prices(api.lines) if one else ("", "")
+        retired = " (retired)" if api.retired else ""
+        rows.append(
+            (
+                f"  {api.model}{retired}",
+                *prices,
+                money(api.usd_per_month),
+                _saving(api, bill.self_hosted),
+                mark,
+            )
+        )
+    head = ("API", "$ / M input", "$ / M output", "$ a month", "", "")
+    return columns(head, rows, (1, 2, 3), bold)
+
+
+def _saving(api: ApiBill, own: SelfHosted) -> str:
+    """Say who is cheaper and by how much; unknown lines of own hosting make an API's saving larger, never smaller."""
+    if api.usd_per_month is None or own.usd_per_month is None:
+        return ""
+    saved = own.usd_per_month - api.usd_per_month
+    if saved >= 0:
+        return f"API saves {'at least ' if own.at_least else ''}{money(saved)}"
+    return f"own hosting saves {'at most ' if own.at_least else ''}{money(-saved)}"
+
+
+def _remarks(api: ApiBill) -> list[str]:
+    retired = f"retired, announced for {api.retires_on}" if api.retires_on else "retired"
+    return ([retired] if api.retired else []) + list(api.notes)
+
+
+def _prices(lines: Sequence[Line]) -> tuple[str, str]:
+    return unit_price(lines[0].unit_price_usd), unit_price(lines[1].unit_price_usd)
+
+
+def _breakevens(bill: Bill, bold: Style) -> str:
+    low, high = bill.range_requests_per_day
+    width = max(len(found.model) for found in bill.breakeven)
+    head = bold(f"Breakeven: own hosting is cheaper from so many requests a day on ({low:,} to {high:,})")
+    return "\n".join([head, *(f"  {found.model.ljust(width)}  {_answer(found)}" for found in bill.breakeven)])
+
+
+def _answer(found: Breakeven) -> str:
+    if found.requests_per_day is None:
+        return f"none: {found.reason}"
+    least = "at least " if found.at_least else ""
+    return f"{least}{found.requests_per_day:,}" + (f" ({found.reason})" if found.reason else "")
+
+
+def columns(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], bold: Style) -> str:
+    """Lay out rows under a head, two spaces between columns, no trailing blanks; `right` columns are numbers."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+
+    def line(cells: Sequence[str]) -> str:
+        placed = (
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        return "  ".join(placed).rstrip()
+
+    return "\n".join([bold(line(head)), *(line(row) for row in rows)])
+
+
+def money(amount: Decimal | None) -> str:
+    """Write dollars to the cent, or "unknown"."""
+    return UNKNOWN if amount is None else f"{amount:,.2f}"
+
+
+def unit_price(amount: Decimal | None) -> str:
+    """Write a unit price with the decimals that it has, at least two, or "unknown"."""
+    if amount is None:
+        return UNKNOWN
+    short = plain(amount)
+    assert short is not None, "plain() returns None for None only"
+    exponent = short.as_tuple().exponent
+    return f"{short:,.2f}" if isinstance(exponent, int) and exponent > -2 else f"{short:,f}"
+
+
+def number(amount: Decimal) -> str:
+    """Write a quantity with thousands separated and at most two decimals."""
+    text = f"{amount:,.2f}"
+    return text.rstrip("0").rstrip(".")
