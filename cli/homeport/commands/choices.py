@@ -44,21 +44,21 @@ class CatalogName(click.ParamType):
 
 def model_ids() -> list[str]:
     """Return the catalog's model ids."""
-    from homeport.catalog import models
+    from homeport.catalog.models import models
 
     return list(models())
 
 
 def gpu_ids() -> list[str]:
     """Return the catalog's GPU ids."""
-    from homeport.catalog import gpu_families, gpus
+    from homeport.catalog.gpus import gpu_families, gpus
 
     return [*gpus(), *gpu_families()]
 
 
 def api_ids() -> list[str]:
     """Return the ids of the priced API models."""
-    from homeport.catalog import api_prices
+    from homeport.catalog.prices import api_prices
 
     return list(dict.fromkeys(price.id for price in api_prices()))
 

@@ -5,7 +5,9 @@ from functools import cache
 
 import msgspec
 
-from homeport.catalog import gpu, gpus, instances, nearest_region
+from homeport.catalog.gpus import gpu, gpus
+from homeport.catalog.prices import instances
+from homeport.catalog.regions import nearest_region
 from homeport.catalog.types import Gpu, Instance
 from homeport.planning.types import Price
 from homeport.spec.models import Target

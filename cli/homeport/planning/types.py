@@ -77,7 +77,11 @@ class ModelSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """One model, every number decided."""
+    """One model, every number decided.
+
+    `gpu`, `memory`, `nodes` are None where no GPU is used (engines cpu and simulator). `stands_for` is what a
+    simulator imitates: the plan of the same model on real GPUs. `considered` is empty unless it was asked for.
+    """
 
     spec: ModelSpec
     source: ModelSource
@@ -108,6 +112,7 @@ class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
     considered: tuple[Considered, ...]
     decisions: tuple[Decision, ...]
     warnings: tuple[str, ...]
+    stands_for: "ModelPlan | None" = None
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):

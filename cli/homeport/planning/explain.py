@@ -1,0 +1,102 @@
+"""Every step of a plan as formulas with their numbers filled in, and where each number comes from."""
+
+import math
+
+import msgspec
+
+from homeport.planning.decide import STORAGE
+from homeport.planning.hardware import HOURS_A_MONTH
+from homeport.planning.types import ModelPlan
+from homeport.planning.workload import SECONDS_A_DAY
+from homeport.sizing.types import Load, Start, Term
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of the explanation."""
+
+    title: str
+    terms: tuple[Term, ...]
+
+
+def explain(model: ModelPlan) -> tuple[Section, ...]:
+    """Explain the numbers of one model: peak, memory, speed, replicas, start-up, cost. Empty where no GPU is used."""
+    real = model.stands_for or model
+    if real.gpu is None or real.memory is None or real.capacity is None:
+        return ()
+    from homeport.sizing.memory import explain_memory
+    from homeport.sizing.startup import explain_startup
+    from homeport.sizing.throughput import explain_performance
+
+    arch, work = real.source.architecture, real.spec.workload
+    load = Load(
+        input_tokens=work.input_tokens, output_tokens=work.output_tokens, concurrency=real.capacity.concurrency
+    )
+    start = Start(
+        storage=STORAGE[real.spec.weights.source], weights_gib_total=real.source.weight_bytes / 2**30
+    )
+    return (
+        Section(title="Memory of one GPU", terms=tuple(explain_memory(arch, real.gpu, real.settings))),
+        Section(
+            title="Speed of one replica at its largest load within the limits",
+            terms=tuple(
+                explain_performance(arch, real.gpu, real.settings, load, real.memory.kv_cache_tokens)
+            ),
+        ),
+        Section(title="Replicas", terms=tuple(_replicas(real))),
+        Section(title="Start-up", terms=tuple(explain_startup(arch, real.gpu, real.settings, start))),
+        Section(title="Cost", terms=tuple(_cost(real))),
+    )
+
+
+def _replicas(model: ModelPlan) -> list[Term]:
+    work = model.spec.workload
+    assert model.capacity is not None
+    needed = max(1, math.ceil(model.peak_requests_per_s / model.capacity.requests_per_s - 1e-9))
+    return [
+        Term(
+            name="peak",
+            formula=f"{work.requests_per_day:,.0f} requests a day / {SECONDS_A_DAY:,} s x peak_to_mean {work.peak_to_mean:g}",
+            value=model.peak_requests_per_s,
+            unit="requests/s",
+            source="the spec's workload",
+        ),
+        Term(
+            name="one replica",
+            formula=f"{model.capacity.concurrency} requests in flight, then limited by {model.capacity.limited_by}",
+            value=model.capacity.requests_per_s,
+            unit="requests/s",
+            source="the speed above, within the latency limits",
+        ),
+        Term(
+            name="planned replicas",
+            formula=f"max(ceil({model.peak_requests_per_s:.3g} / {model.capacity.requests_per_s:.3g}) = {needed}, "
+            f"least {max(1, model.replicas_min)})",
+            value=model.replicas_planned,
+            unit="replicas",
+            source="the two rates above",
+        ),
+    ]
+
+
+def _cost(model: ModelPlan) -> list[Term]:
+    nodes = model.nodes
+    if nodes is None or nodes.price is None or model.usd_per_month is None:
+        return []
+    name = nodes.instance.instance_type if nodes.instance else f"node of {nodes.gpus_per_node} GPUs"
+    assumed = f"; assumed: {nodes.price.assumed}" if nodes.price.assumed else ""
+    return [
+        Term(
+            name="nodes",
+            formula=f"{model.replicas_planned} replicas x {model.gpus_per_replica} GPUs on nodes of {nodes.gpus_per_node}",
+            value=model.node_count,
+            unit=f"x {name}",
+            source="whole instances are billed",
+        ),
+        Term(
+            name="a month",
+            formula=f"{model.node_count} x ${nodes.price.usd_per_hour} an hour x {HOURS_A_MONTH} h",
+            value=float(model.usd_per_month),
+            unit="USD",
+            source=f"{nodes.price.source}, {nodes.price.as_of}{assumed}",
+        ),
+    ]

@@ -1,0 +1,200 @@
+"""Plans without a GPU: a small model on the CPU engine, anything else on the simulator."""
+
+import math
+
+import msgspec
+
+from homeport.catalog.architecture_types import Architecture
+from homeport.engines.types import Release
+from homeport.planning.decide import launch
+from homeport.planning.precision import own_label
+from homeport.planning.types import Decision, ModelPlan, ModelSource
+from homeport.planning.workload import peak_requests_per_s
+from homeport.sizing.types import Settings, Startup
+from homeport.spec.models import ModelSpec, Spec, Target
+
+LOCAL = ("kind", "minikube")
+SMALL_GIB = 4.0
+"""Weights that a laptop's memory holds beside everything else (an assumption)."""
+KV_GIB = (1, 8)
+"""Least and most GiB of KV cache on a CPU (an assumption)."""
+ENGINE_GIB = 3
+"""What vLLM's three processes take beside weights and cache: 2.9 GB (vLLM 0.32.0 on a CPU, measured)."""
+CPU_START_S = (60.0, 180.0)
+"""Seconds to readiness without a download: 51 to 76 on two cores (vLLM 0.32.0, measured); the high end is assumed."""
+NETWORK_GIB_S = (0.3, 0.04)
+"""A usual and a slow download from the Hub: measured ones range from 0.04 to 0.7 GiB/s."""
+
+
+def engine_name(target: Target, model: ModelSpec, source: ModelSource) -> tuple[str, Decision | None]:
+    """The engine of a model: as written; vllm; or, where there is no GPU, cpu for a small model, else simulator."""
+    if model.engine is not None:
+        return model.engine, None
+    if target.platform not in LOCAL:
+        return "vllm", Decision(field="engine", value="vllm", because="the default")
+    gib = source.weight_bytes / 2**30
+    if gib <= SMALL_GIB and source.architecture.quantization is None:
+        because = f"{target.platform} has no GPU, and {gib:.1f} GiB of weights are small (at most {SMALL_GIB:g})"
+        return "cpu", Decision(field="engine", value="cpu", because=because)
+    because = (
+        f"{target.platform} has no GPU, and {gib:.1f} GiB of weights are too many for a CPU (at most {SMALL_GIB:g}): "
+        "it answers like the model's server, with made-up text"
+    )
+    return "simulator", Decision(field="engine", value="simulator", because=because)
+
+
+def on_cpu(
+    spec: Spec,
+    model: ModelSpec,
+    source: ModelSource,
+    release: Release,
+    max_model_len: int,
+    decisions: list[Decision],
+) -> ModelPlan:
+    """Plan a model on vLLM's CPU build. Its speed is the node's, so it is unknown here."""
+    weights_gib = source.weight_bytes / 2**30
+    kv_gib = _kv_gib(source.architecture, max_model_len)
+    settings = _settings(model, release, max_model_len)
+    made = launch(model, source, settings, release.engine)
+    download = weights_gib if model.weights.source == "hub" else 0.0
+    decided = [
+        *decisions,
+        Decision(
+            field="KV cache",
+            value=f"{kv_gib} GiB",
+            because=f"two requests of {max_model_len:,} tokens, between {KV_GIB[0]} and {KV_GIB[1]} GiB",
+            assumption=True,
+        ),
+    ]
+    return _without_gpu(
+        spec, model, source, release, settings,
+        launch=msgspec.structs.replace(made, cpu_kv_cache_gib=kv_gib, memory_fraction=None),
+        startup=Startup(
+            download_s=download / NETWORK_GIB_S[0],
+            weights_load_s=None, compile_s=None, cuda_graph_capture_s=None, init_engine_s=None, rest_s=None,
+            ready_s=CPU_START_S[0] + download / NETWORK_GIB_S[0],
+            ready_s_interval=(CPU_START_S[0], CPU_START_S[1] + download / NETWORK_GIB_S[1]),
+        ),
+        cpu_request="2",
+        memory_gib=math.ceil(weights_gib + kv_gib + ENGINE_GIB),
+        decisions=decided,
+        warnings=("the CPU engine's speed is the node's own, so it is not known here: it is for trying, not for load",),
+    )  # fmt: skip
+
+
+def simulated(
+    spec: Spec,
+    model: ModelSpec,
+    source: ModelSource,
+    release: Release,
+    max_model_len: int,
+    decisions: list[Decision],
+    real: ModelPlan | None,
+) -> ModelPlan:
+    """Plan a model on the simulator, which imitates the speed of `real` (None: of nothing in particular)."""
+    settings = _settings(model, release, max_model_len)
+    made = launch(model, source, settings, release.engine)
+    warnings = ["the simulator answers with made-up text: it shows the deployment, not the model"]
+    if real is not None and real.performance is not None and real.capacity is not None:
+        made = msgspec.structs.replace(
+            made,
+            simulated_ttft_ms=real.performance.ttft_ms,
+            simulated_tpot_ms=real.performance.tpot_ms,
+            max_num_seqs=model.max_num_seqs or real.capacity.concurrency,
+        )
+    else:
+        warnings.append("nothing real could be planned for this model here, so its speed is not imitated")
+    plan = _without_gpu(
+        spec, model, source, release, settings,
+        launch=made,
+        startup=Startup(
+            download_s=0.0, weights_load_s=None, compile_s=None, cuda_graph_capture_s=None, init_engine_s=None,
+            rest_s=None, ready_s=2.0, ready_s_interval=(1.0, 30.0),
+        ),
+        cpu_request="100m",
+        memory_gib=1,
+        decisions=decisions,
+        warnings=tuple(warnings),
+    )  # fmt: skip
+    if real is None:
+        return plan
+    return msgspec.structs.replace(
+        plan,
+        stands_for=real,
+        performance=real.performance,
+        capacity=real.capacity,
+        considered=real.considered,
+        usd_per_month=real.usd_per_month,
+    )
+
+
+def _kv_gib(arch: Architecture, max_model_len: int) -> int:
+    wanted = arch.kv_bytes_per_token(2.0) * max_model_len * 2 / 2**30
+    return min(KV_GIB[1], max(KV_GIB[0], math.ceil(wanted)))
+
+
+def _settings(model: ModelSpec, release: Release, max_model_len: int) -> Settings:
+    return Settings(
+        engine=release.engine,
+        engine_version=release.version,
+        max_model_len=max_model_len,
+        max_num_batched_tokens=model.max_num_batched_tokens,
+        max_num_seqs=model.max_num_seqs,
+        kv_cache_dtype=model.kv_cache_dtype or "auto",
+        adapters=len(model.adapters),
+        adapter_rank=max((a.rank for a in model.adapters), default=0),
+    )
+
+
+def _without_gpu(
+    spec: Spec,
+    model: ModelSpec,
+    source: ModelSource,
+    release: Release,
+    settings: Settings,
+    *,
+    launch: object,
+    startup: Startup,
+    cpu_request: str,
+    memory_gib: int,
+    decisions: list[Decision],
+    warnings: tuple[str, ...],
+) -> ModelPlan:
+    from homeport.engines.types import Launch
+
+    assert isinstance(launch, Launch)
+    planned = max(1, model.replicas.min or 1)
+    lowest = 1 if model.replicas.min is None else model.replicas.min
+    most = model.replicas.max or planned + 1
+    fixed = model.scaling.by == "none" or lowest == most
+    return ModelPlan(
+        spec=model,
+        source=source,
+        engine=release,
+        image=model.image or release.image,
+        launch=launch,
+        settings=settings,
+        gpu=None,
+        precision=own_label(source.architecture),
+        kv_cache_dtype=settings.kv_cache_dtype,
+        gpus_per_replica=0,
+        nodes_per_replica=1,
+        replicas_min=lowest,
+        replicas_max=planned if model.scaling.by == "none" else most,
+        replicas_planned=planned,
+        fixed_replicas=fixed,
+        nodes=None,
+        node_count=0,
+        idle_gpus=0,
+        usd_per_month=None,
+        memory=None,
+        performance=None,
+        capacity=None,
+        peak_requests_per_s=peak_requests_per_s(model),
+        startup=startup,
+        cpu_request=cpu_request,
+        memory_request_gib=memory_gib,
+        considered=(),
+        decisions=tuple(decisions),
+        warnings=warnings,
+    )

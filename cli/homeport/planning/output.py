@@ -1,0 +1,126 @@
+"""A plan as plain values with fixed keys, for `plan -o json` and everything that reads it."""
+
+from typing import Any
+
+from homeport.planning.types import ModelPlan, Plan
+from homeport.sizing.types import Startup
+
+SCHEMA_VERSION = 1
+
+
+def plan_values(plan: Plan) -> dict[str, Any]:
+    """The plan as dicts and lists; keys are fixed (docs/reference/json.md): add, never rename. None is unknown."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": plan.spec.name,
+        "target": {"platform": plan.spec.target.platform, "region": plan.spec.target.region},
+        "models": [model_values(model) for model in plan.models],
+        "node_pools": [
+            {
+                "gpu": pool.gpu,
+                "instance_type": pool.instance_type,
+                "region": pool.region,
+                "capacity": pool.capacity,
+                "gpus_per_node": pool.gpus_per_node,
+                "nodes": pool.node_count,
+                "idle_gpus": pool.idle_gpus,
+                "usd_per_hour_per_node": pool.price.usd_per_hour if pool.price else None,
+                "price_source": pool.price.source if pool.price else None,
+                "price_as_of": pool.price.as_of if pool.price else None,
+                "price_assumption": pool.price.assumed if pool.price else None,
+                "models": list(pool.models),
+            }
+            for pool in plan.pools
+        ],
+        "warnings": [
+            *plan.warnings,
+            *(f"{model.spec.name}: {text}" for model in plan.models for text in model.warnings),
+        ],
+    }
+
+
+def model_values(model: ModelPlan) -> dict[str, Any]:
+    """One model of the plan. Without a GPU (cpu, simulator) `gpu` is "CPU" and the sizes are null."""
+    memory, performance = model.memory, model.performance
+    values: dict[str, Any] = {
+        "name": model.spec.name,
+        "model": model.source.id,
+        "checkpoint": model.source.checkpoint,
+        "engine": {"name": model.engine.engine, "version": model.engine.version, "image": model.image},
+        "precision": model.precision,
+        "kv_cache_dtype": model.kv_cache_dtype,
+        "gpu": model.gpu.id if model.gpu else "CPU",
+        "gpus_per_replica": model.gpus_per_replica,
+        "tensor_parallel_size": model.settings.tensor_parallel_size,
+        "pipeline_parallel_size": model.settings.pipeline_parallel_size,
+        "nodes_per_replica": model.nodes_per_replica,
+        "instance_types": list(model.nodes.instance_types) if model.nodes else [],
+        "max_model_len": model.launch.max_model_len,
+        "replicas": {"min": model.replicas_min, "max": model.replicas_max, "planned": model.replicas_planned},
+        "memory_gib_per_gpu": {
+            "total": memory.total_gib,
+            "usable": memory.usable_gib,
+            "weights": memory.weights_gib,
+            "activation": memory.activation_gib,
+            "non_torch": memory.non_torch_gib,
+            "cuda_graphs": memory.cuda_graph_gib,
+            "kv_cache": memory.kv_cache_gib,
+        }
+        if memory
+        else None,
+        "kv_cache_tokens": memory.kv_cache_tokens if memory else None,
+        "performance": {
+            "ttft_ms": performance.ttft_ms if performance else None,
+            "tpot_ms": performance.tpot_ms if performance else None,
+            "output_tokens_per_s": performance.output_tokens_per_s if performance else None,
+        },
+        "capacity": {
+            "concurrency": model.capacity.concurrency,
+            "requests_per_s": model.capacity.requests_per_s,
+            "limited_by": model.capacity.limited_by,
+        }
+        if model.capacity
+        else None,
+        "peak_requests_per_s": model.peak_requests_per_s,
+        "startup_seconds": model.startup.ready_s if model.startup else None,
+        "startup": startup_values(model.startup),
+        "usd_per_month": model.usd_per_month,
+        "considered": [
+            {
+                "gpu": option.gpu,
+                "precision": option.precision,
+                "tensor_parallel_size": option.tensor_parallel_size,
+                "pipeline_parallel_size": option.pipeline_parallel_size,
+                "replicas": option.replicas,
+                "usd_per_month": option.usd_per_month,
+                "chosen": option.chosen,
+                "reason": option.reason,
+            }
+            for option in model.considered
+        ],
+        "decisions": [
+            {"field": d.field, "value": d.value, "because": d.because, "assumption": d.assumption}
+            for d in model.decisions
+        ],
+        "licence": model.source.licence,
+        "gated": model.source.gated,
+        "unverified": list(model.source.unverified),
+    }
+    if model.stands_for is not None:
+        values["stands_for"] = model_values(model.stands_for)
+    return values
+
+
+def startup_values(startup: Startup | None) -> dict[str, Any] | None:
+    """The steps of a start, seconds; a step that the engine does not have or that is unknown is None."""
+    if startup is None:
+        return None
+    return {
+        "download_s": startup.download_s,
+        "weights_load_s": startup.weights_load_s,
+        "compile_s": startup.compile_s,
+        "cuda_graph_capture_s": startup.cuda_graph_capture_s,
+        "rest_s": startup.rest_s,
+        "ready_s": startup.ready_s,
+        "ready_s_interval": list(startup.ready_s_interval),
+    }

@@ -1,0 +1,183 @@
+"""From a spec to a plan: every model sized, placed and priced, or all the reasons why not."""
+
+from pathlib import Path
+
+import msgspec
+
+from homeport.engines import registry
+from homeport.engines.types import Release
+from homeport.errors import NotFoundError, Problem, SpecError
+from homeport.planning import local, precision
+from homeport.planning.candidates import Question, candidates
+from homeport.planning.choose import Choice, choose, considered
+from homeport.planning.decide import decide
+from homeport.planning.failures import nothing_works
+from homeport.planning.hardware import Offer, cloud_of, offers, region_of
+from homeport.planning.pools import pools
+from homeport.planning.precision import Precision
+from homeport.planning.sources import Sources, at
+from homeport.planning.types import Decision, ModelPlan, ModelSource, Plan
+from homeport.planning.workload import max_model_len, peak_requests_per_s
+from homeport.spec.models import ModelSpec, Spec, Target
+
+Path_ = tuple[str | int, ...]
+
+
+def plan(spec: Spec, *, base_dir: Path, explore: bool = False) -> Plan:
+    """Plan a whole spec. `explore` also lists every option that was not taken, with the reason.
+
+    Raises SpecError with the problems of all models, in their order.
+    """
+    return Planner(base_dir, explore=explore).plan(spec)
+
+
+class Planner:
+    """Plans specs of one run; models and decisions that come up again are not worked out again."""
+
+    def __init__(self, base_dir: Path, *, explore: bool = False) -> None:
+        """`base_dir` is where relative paths of the spec start."""
+        self.explore = explore
+        self.sources = Sources(base_dir)
+        self._chosen: dict[tuple[ModelSpec, Target], tuple[ModelPlan, Path_]] = {}
+
+    def plan(self, spec: Spec) -> Plan:
+        """Plan a whole spec; raises SpecError with the problems of all models, in their order."""
+        problems: list[Problem] = []
+        plans: list[ModelPlan] = []
+        for index, model in enumerate(spec.models):
+            try:
+                plans.append(self._model(spec, model, ("models", index)))
+            except SpecError as error:
+                problems += error.problems
+        if problems:
+            raise SpecError(problems)
+        return Plan(spec=spec, models=tuple(plans), pools=pools(spec.target, plans), warnings=())
+
+    def _model(self, spec: Spec, model: ModelSpec, path: Path_) -> ModelPlan:
+        # Models of a fleet that differ in their name only are decided once; the name is put in afterwards.
+        key = msgspec.structs.replace(model, name="model"), spec.target
+        if key not in self._chosen:
+            self._chosen[key] = self._decide(spec, model, path), path
+        made, _ = self._chosen[key]
+        launch = msgspec.structs.replace(made.launch, served_name=model.name)
+        return msgspec.structs.replace(made, spec=model, launch=launch)
+
+    def _decide(self, spec: Spec, model: ModelSpec, path: Path_) -> ModelPlan:
+        source = self.sources.find(model, path)
+        context, decision, problem = max_model_len(model, source.context_tokens, path)
+        problems = [problem] if problem else []
+        wanted = model.precision or "auto"
+        if (bad := precision.check(wanted, source.architecture, source.checkpoint, (*path, "precision"))) is not None:
+            problems.append(bad)
+        name, by_default = local.engine_name(spec.target, model, source)
+        release = self._release(name, model, path, problems)
+        decisions = [d for d in (decision, by_default) if d is not None]
+        if release is not None:
+            problems += [
+                msgspec.structs.replace(p, path=(*path, *(p.path or ("extra_args",))))
+                for p in registry.check_args(release, model.extra_args)
+            ]
+        if problems or release is None:
+            raise SpecError(problems)
+        if release.engine == "cpu":
+            return local.on_cpu(spec, model, source, release, context, decisions)
+        if release.engine == "simulator":
+            real = self._real_model(spec, model, path)
+            return local.simulated(spec, model, source, release, context, decisions, real)
+        return self._on_gpus(spec, model, source, release, context, decisions, path)
+
+    def _real_model(self, spec: Spec, model: ModelSpec, path: Path_) -> ModelPlan | None:
+        """What the simulator stands in for: the same model on vLLM and real GPUs; None where nothing would work."""
+        target = spec.target if cloud_of(spec.target) else Target(platform="generic")
+        real = msgspec.structs.replace(model, engine="vllm", engine_version=None, image=None, extra_args=())
+        try:
+            return self._model(msgspec.structs.replace(spec, target=target), real, path)
+        except SpecError:
+            return None
+
+    def _release(self, name: str, model: ModelSpec, path: Path_, problems: list[Problem]) -> Release | None:
+        try:
+            return registry.release(name, model.engine_version)
+        except NotFoundError as error:
+            problems += at(error, (*path, "engine_version"), model.engine_version).problems
+            return None
+
+    def _on_gpus(
+        self,
+        spec: Spec,
+        model: ModelSpec,
+        source: ModelSource,
+        release: Release,
+        context: int,
+        decisions: list[Decision],
+        path: Path_,
+    ) -> ModelPlan:
+        offered = _offers_for(spec.target, model, path)
+        wanted = model.precision or "auto"
+        served: dict[str, tuple[Offer, ...]] = {}
+        refusals: dict[str, str] = {}
+        precisions: dict[str, list[tuple[Precision, bool]]] = {}
+        for gpu_id, rows in offered.items():
+            card = rows[0].gpu
+            chosen = precision.asked(wanted, source.architecture, card)
+            reason = registry.unsupported(release, source.architecture, card, chosen.label)
+            if reason is not None:
+                refusals[gpu_id] = reason
+                continue
+            served[gpu_id] = rows
+            precisions[gpu_id] = [(chosen, False)]
+            if self.explore and model.precision is None and source.architecture.quantization is None:
+                for label in precision.ON_LOAD:
+                    if registry.unsupported(release, source.architecture, card, label) is None:
+                        precisions[gpu_id].append((precision.asked(label, source.architecture, card), True))
+        question = Question(
+            spec=model,
+            architecture=source.architecture,
+            release=release,
+            max_model_len=context,
+            kv_cache_dtype=model.kv_cache_dtype or "auto",
+            peak_requests_per_s=peak_requests_per_s(model),
+            offers=served,
+            wanted_precision=wanted,
+            explore=self.explore,
+        )
+        choice = choose(question, candidates(question, precisions)) if served else Choice(best=None, verdicts=())
+        if choice.best is None:
+            raise SpecError([nothing_works(spec.target, question, choice, refusals, path)])
+        return decide(
+            spec.target,
+            model,
+            source,
+            question,
+            choice.best,
+            considered(question, choice) if self.explore else (),
+            refusals,
+            decisions,
+        )
+
+
+def _offers_for(target: Target, model: ModelSpec, path: Path_) -> dict[str, tuple[Offer, ...]]:
+    """The target's offers, narrowed to the GPU or family that the spec names. Raises SpecError where nothing is left."""
+    from homeport.catalog.gpus import gpus_matching
+
+    offered = offers(target)
+    if model.gpu is None:
+        return {gpu_id: rows for gpu_id, rows in offered.items() if rows[0].price is not None}
+    try:
+        names = [g.id for g in gpus_matching(model.gpu)]
+    except NotFoundError as error:
+        raise at(error, (*path, "gpu"), model.gpu) from error
+    named = {gpu_id: rows for gpu_id, rows in offered.items() if gpu_id.split("/")[0] in names}
+    if not named:
+        where = f"{target.platform} in {region_of(target)}" if cloud_of(target) else target.platform
+        raise SpecError(
+            [
+                Problem(
+                    message=f"{where} has no priced instance with {model.gpu}",
+                    path=(*path, "gpu"),
+                    value=model.gpu,
+                    help=f"it offers {', '.join(sorted(offered))}",
+                )
+            ]
+        )
+    return named
