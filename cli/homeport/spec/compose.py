@@ -15,6 +15,7 @@ from homeport.spec.source import Marks, Path, Placed, printable, shown
 
 MAX_CHARACTERS = 8 * 1024 * 1024
 MAX_DEPTH = 24
+MERGE_KEY = "<<"
 
 _NUMBER = re.compile(
     r"(?P<int>[-+]?[0-9]+)|0o(?P<oct>[0-7]+)|0x(?P<hex>[0-9a-fA-F]+)"
@@ -225,7 +226,7 @@ class _Composer:
             frame.skip = True
             frame.key = key
             self._note(event, f"this key stands twice (first on line {first})", "remove one of the two")
-        elif key == "<<" and not event.style:
+        elif key == MERGE_KEY and not event.style:
             frame.skip = True
             self._note(event, "merge keys (<<) are refused", "write the fields out where they are used")
         elif not key.isprintable():
@@ -243,6 +244,8 @@ class _Composer:
             if not frame.skip:
                 frame.values[frame.key] = value
                 frame.places[frame.key or ""] = Marks(frame.key_event, event, end, children)
+            elif frame.key == MERGE_KEY:
+                frame.values[MERGE_KEY] = REFUSED
             frame.key = None
             frame.skip = False
         else:
@@ -311,7 +314,7 @@ class _Composer:
 # `auto` stands for an absent field, the alias for its engine: the loader rewrites them, where there are any
 _REWRITTEN = frozenset({"auto", "tensorrt-llm"})
 
-# libyaml's words (and PyYAML's own parser's) -> what to tell the user
+# words of libyaml's or PyYAML's own parser -> what to tell the user
 _SYNTAX = (
     (
         "mapping values are not allowed",
@@ -324,17 +327,16 @@ _SYNTAX = (
         "check the indentation of this line and of the one above",
     ),
     (
-        "expected <block end>",
-        "a field was expected here",
+        "did not find expected '-' indicator",
+        "an item ('- …') was expected here",
         "check the indentation of this line and of the one above",
     ),
-    ("did not find expected '-' indicator", "an item ('- …') was expected here", "check the indentation"),
+    (
+        "expected <block end>",
+        "a field or an item was expected here",
+        "check the indentation of this line and of the one above",
+    ),
     ("could not find expected ':'", "a ':' is missing", "a field is written 'name: value'"),
-    ("unexpected end of stream", "the file ends inside quotes", "close the quotes"),
-    ("did not find expected ',' or ']'", "a ',' or ']' is missing", "close the list"),
-    ("expected ',' or ']'", "a ',' or ']' is missing", "close the list"),
-    ("did not find expected ',' or '}'", "a ',' or '}' is missing", "close the mapping"),
-    ("expected ',' or '}'", "a ',' or '}' is missing", "close the mapping"),
     ("cannot start any token", "a value cannot start with this character", "put the value in quotes"),
     (
         "unknown escape character",
@@ -348,6 +350,12 @@ _SYNTAX = (
     ),
     ("undefined tag handle", "tags (!) are refused", "put text that starts with '!' in quotes"),
 )
+# the same, where the user has to look at the place that opened what is not closed
+_UNCLOSED = (
+    ("unexpected end of stream", "these quotes are not closed", "close the quotes"),
+    ("expected ',' or ']'", "this list is not closed, or lacks a ','", "close it with ']'"),
+    ("expected ',' or '}'", "this mapping is not closed, or lacks a ','", "close it with '}'"),
+)
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str) -> Placed:
@@ -359,16 +367,20 @@ def _syntax(error: yaml.MarkedYAMLError, text: str) -> Placed:
     at = lines[line - 1] if line <= len(lines) else ""
     indent = at[: len(at) - len(at.lstrip())]
     if "\t" in indent:
-        return Placed(
-            message="not valid YAML: a tab indents this line",
-            help="indent with spaces",
-            line=line,
-            column=indent.index("\t") + 1,
-        )
+        return _invalid("a tab indents this line", "indent with spaces", line, indent.index("\t") + 1)
+    for words, message, advice in _UNCLOSED:
+        if words in problem and error.context_mark:
+            opened = error.context_mark
+            noticed = f"; noticed on line {line}" if line != opened.line + 1 else ""
+            return _invalid(message + noticed, advice, opened.line + 1, opened.column + 1)
     for words, message, advice in _SYNTAX:
         if words in problem:
-            return Placed(message=f"not valid YAML: {message}", help=advice, line=line, column=column)
-    return Placed(message=f"not valid YAML: {printable(problem)}", line=line, column=column)
+            return _invalid(message, advice, line, column)
+    return _invalid(printable(problem), None, line, column)
+
+
+def _invalid(message: str, advice: str | None, line: int, column: int) -> Placed:
+    return Placed(message=f"not valid YAML: {message}", help=advice, line=line, column=column)
 
 
 def is_number(text: str) -> bool:

@@ -1,5 +1,7 @@
 """A problem as the user reads it: where, what, the line itself with a caret, and what to do."""
 
+from msgspec import UNSET
+
 from homeport.errors import Problem, SpecError
 from homeport.spec.source import Source, path_text, position, printable
 
@@ -14,7 +16,7 @@ def describe(problem: Problem, source: Source) -> str:
     """
     message = printable(problem.message)
     text = [f"{_where(problem, source)}{message}"]
-    if source.flags is None:
+    if source.flags is None and not _secret(problem):
         text += _excerpt(source, *position(problem, source))
     if problem.help:
         text.append(f"help: {printable(problem.help)}")
@@ -38,6 +40,11 @@ def _where(problem: Problem, source: Source) -> str:
     line, column = position(problem, source)
     path = f"{path_text(problem.path)}: " if problem.path else ""
     return f"{printable(source.name)}:{line}:{column}: {path}"
+
+
+def _secret(problem: Problem) -> bool:
+    """Say whether the line may hold a secret that somebody wrote where its name belongs."""
+    return bool(problem.path) and problem.path[-1] in ("api_key", "hub_token") and problem.value is UNSET
 
 
 def _excerpt(source: Source, line: int, column: int) -> list[str]:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from homeport.errors import Problem, SpecError
 
 Path = tuple[str | int, ...]
+MAX_STEPS = 8
 
 
 class Span(Struct, frozen=True):
@@ -117,16 +118,16 @@ def position(problem: Problem, source: Source) -> tuple[int, int]:
 
 
 def path_text(path: Path) -> str:
-    """Write a path as `models[3].precision`; keys that are no plain words are quoted."""
+    """Write a path as `models[3].precision`; keys that are no plain words are quoted, very long paths cut."""
     text = ""
-    for step in path:
+    for step in path[:MAX_STEPS]:
         if isinstance(step, int):
             text += f"[{step}]"
         elif step.replace("_", "").replace("-", "").isalnum():
             text += f".{step}" if text else step
         else:
             text += f"[{shown(step)}]"
-    return text
+    return text + "…" * (len(path) > MAX_STEPS)
 
 
 def printable(text: str) -> str:

@@ -12,33 +12,14 @@ import msgspec
 from msgspec import inspect
 
 from homeport.errors import Problem
-from homeport.spec.compose import Refused
-from homeport.spec.models import Spec
+from homeport.spec.compose import MERGE_KEY, Refused
+from homeport.spec.hints import OTHER_NAMES, OTHER_VALUES, list_help, number_help, suggest, truth_help
+from homeport.spec.models import SecretRef, Spec
 from homeport.spec.semantics import PART_CHECKS, check_hosts, check_names
 from homeport.spec.source import Path, Placed, Source, shown
 from homeport.text import nearest, one_of
 
 MAX_NAMES = 24
-# fields of the same name in other tools, and slips that no spelling distance finds
-_OTHER_NAMES = {
-    "tp": "tensor_parallel_size",
-    "pp": "pipeline_parallel_size",
-    "context_length": "max_model_len",
-    "quantization": "precision",
-    "quantisation": "precision",
-    "dtype": "precision",
-    "model_id": "model",
-    "provider": "platform",
-    "cloud": "platform",
-    "lora": "adapters",
-    "loras": "adapters",
-    "args": "extra_args",
-    "ingress": "expose",
-    "autoscaling": "scaling",
-    "rps": "requests_per_day",
-    "token": "hub_token",
-    "hf_token": "hub_token",
-}
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -77,12 +58,22 @@ class _Walker:
 
     def struct(self, value: Any, cls: type[msgspec.Struct], path: Path) -> Iterator[Problem]:
         """Check a mapping against a Struct; where it is whole, check what its fields must hold together."""
+        if cls is SecretRef and isinstance(value, str):
+            # its text may be the secret itself: it is not repeated
+            yield Problem(
+                message="a secret does not belong in a spec; expected the name of a Secret and a key in it",
+                path=path,
+                help=f"{path[-1]}: {{secret: NAME, key: KEY}}, and the Secret in the model's namespace",
+            )
+            return
         if not isinstance(value, dict):
             yield self._wrong(value, path, "a mapping", f"its fields: {one_of(fields(cls))}")
             return
         known = fields(cls)
         found = 0
         for key, item in value.items():
+            if isinstance(item, Refused):
+                continue
             if key not in known:
                 found += 1
                 yield self._unknown(key, item, cls, path)
@@ -91,19 +82,22 @@ class _Walker:
                 found += 1
                 yield problem
         for name, field in known.items():
-            if field.required and name not in value:
+            if field.required and name not in value and MERGE_KEY not in value:
                 found += 1
                 yield Problem(
                     message="missing", path=(*path, name), help=f"{field.description}; {field.example}"
                 )
         if not found and cls in PART_CHECKS:
-            yield from PART_CHECKS[cls](msgspec.convert(value, cls), path)
+            try:
+                part = msgspec.convert(value, cls)
+            except msgspec.ValidationError:
+                return  # something in it has been refused, and reported, before
+            yield from PART_CHECKS[cls](part, path)
 
     def value(self, value: Any, field: Field, path: Path) -> Iterator[Problem]:
         """Check the value of a field."""
         kind, meta = _unwrap(field.type)
-        if isinstance(value, Refused):
-            return
+        meta |= {"example": field.example, "description": field.description}
         if value is None:
             yield Problem(
                 message="no value",
@@ -131,17 +125,15 @@ class _Walker:
             yield from self._literal(value, kind, path)
         elif isinstance(kind, inspect.BoolType):
             if not isinstance(value, bool):
-                yield self._wrong(value, path, "true or false")
+                yield self._wrong(value, path, "true or false", truth_help(value))
         elif isinstance(kind, inspect.IntType | inspect.FloatType):
-            yield from self._number(value, kind, path)
+            yield from self._number(value, kind, meta, path)
         elif isinstance(kind, inspect.StrType):
             yield from self._text(value, kind, meta, path)
 
     def _list(self, value: Any, kind: inspect.VarTupleType, path: Path) -> Iterator[Problem]:
         if not isinstance(value, list | tuple):
-            yield self._wrong(
-                value, path, "a list", f"write [{shown(value)[1:-1]}]" if isinstance(value, str) else None
-            )
+            yield self._wrong(value, path, "a list", list_help(value))
             return
         if kind.min_length and len(value) < kind.min_length:
             yield Problem(message="the list is empty", path=path, value=value, help="name at least one")
@@ -174,11 +166,12 @@ class _Walker:
                 message=f"{written} is not {choices[0]}, the only one that this homeport knows",
                 path=path,
                 value=value,
-                help=f"write {choices[0]}",
+                help=f"write {choices[0]}{' without quotes' if value == str(choices[0]) else ''}",
             )
             return
         names = [*(("auto",) if optional and "auto" not in choices else ()), *map(str, choices)]
-        close = nearest(value, names, 1) if isinstance(value, str) else []
+        other = OTHER_VALUES.get(value.lower()) if isinstance(value, str) else None
+        close = [other] if other in names else nearest(value, names, 1) if isinstance(value, str) else []
         yield Problem(
             message=f"{written} is not one of {one_of(names)}",
             path=path,
@@ -186,11 +179,13 @@ class _Walker:
             help=f"did you mean {close[0]}?" if close else None,
         )
 
-    def _number(self, value: Any, kind: inspect.IntType | inspect.FloatType, path: Path) -> Iterator[Problem]:
+    def _number(
+        self, value: Any, kind: inspect.IntType | inspect.FloatType, meta: dict[str, Any], path: Path
+    ) -> Iterator[Problem]:
         whole = isinstance(kind, inspect.IntType)
         wanted = "a whole number" if whole else "a number"
         if isinstance(value, bool) or not isinstance(value, int | float):
-            yield self._wrong(value, path, wanted, _number_help(value))
+            yield self._wrong(value, path, wanted, number_help(value) or meta.get("example"))
             return
         if whole and isinstance(value, float):
             advice = f"write {int(value)}" if value.is_integer() else None
@@ -201,7 +196,12 @@ class _Walker:
             return
         limit = _limit(value, kind)
         if limit:
-            yield Problem(message=f"{self._written(value, path)} {limit}", path=path, value=value)
+            yield Problem(
+                message=f"{self._written(value, path)} {limit}",
+                path=path,
+                value=value,
+                help=meta.get("description"),
+            )
 
     def _text(self, value: Any, kind: inspect.StrType, meta: dict[str, Any], path: Path) -> Iterator[Problem]:
         if not isinstance(value, str):
@@ -226,7 +226,7 @@ class _Walker:
             kind.pattern and not re.search(kind.pattern, value)
         ):
             says = meta.get("says", f"at most {kind.max_length} characters")
-            suggestion = _suggest(value, kind)
+            suggestion = suggest(value, kind)
             yield Problem(
                 message=f"{shown(value)} must be {says}",
                 path=path,
@@ -251,7 +251,7 @@ class _Walker:
 
     def _unknown(self, key: str, value: Any, cls: type[msgspec.Struct], path: Path) -> Problem:
         known = list(fields(cls))
-        close = [_OTHER_NAMES[key]] if _OTHER_NAMES.get(key) in known else nearest(key, known, 1)
+        close = [OTHER_NAMES[key]] if OTHER_NAMES.get(key) in known else nearest(key, known, 1)
         elsewhere = None if close else _elsewhere(key)
         if close:
             advice = f"did you mean {close[0]}?"
@@ -286,37 +286,6 @@ def _limit(value: float, kind: inspect.IntType | inspect.FloatType) -> str | Non
         return f"is too small: more than {kind.gt}"
     if kind.le is not None and value > kind.le:
         return f"is too large: at most {shown(kind.le)}"
-    return None
-
-
-def _number_help(value: Any) -> str | None:
-    """Say how text that looks like a number is written as one."""
-    if not isinstance(value, str):
-        return None
-    from homeport.spec.compose import is_number
-
-    bare = value.strip().replace("_", "").replace(",", "").replace(" ", "")
-    if is_number(value.strip()):
-        return f"write it without quotes: {value.strip()}"
-    if is_number(bare):
-        return f"write {bare}: YAML 1.2 has no separators in numbers"
-    factor = {"k": 1_000, "m": 1_000_000}.get(bare[-1:].lower())
-    if factor and is_number(bare[:-1]) and "x" not in bare:
-        return f"write {float(bare[:-1]) * factor:.15g}"
-    return None
-
-
-def _suggest(value: str, kind: inspect.StrType) -> str | None:
-    """Return a name that would do, made from one that does not (names of Kubernetes objects only)."""
-    import re
-
-    if not kind.pattern or not kind.max_length:
-        return None
-    made = re.sub(r"-+", "-", re.sub(r"[^a-z0-9.-]", "-", value.lower())).strip("-.")
-    for candidate in (made, made.replace(".", "-")):
-        short = candidate[: kind.max_length].strip("-.")
-        if short and re.search(kind.pattern, short):
-            return short
     return None
 
 
@@ -372,7 +341,11 @@ def _example(name: str, kind: inspect.Type, about: dict[str, Any]) -> str:
     if name in _EXAMPLES:
         return f"for example {name}: {_EXAMPLES[name]}"
     if isinstance(kind, inspect.VarTupleType):
-        return f"for example {name}: [ … ]"
+        item, _ = _unwrap(kind.item_type)
+        inner = ""
+        if isinstance(item, inspect.StructType):
+            inner = ", ".join(f"{n}: …" for n, f in fields(item.cls).items() if f.required)
+        return f"for example {name}: [{{{inner}}}]" if inner else f"for example {name}: [ … ]"
     return str(about.get("description", name))
 
 

@@ -1,0 +1,45 @@
+"""The corpus: specs by file name, `NAME.happy.yaml` and `NAME.error.REASON.yaml`.
+
+An error's whole message stands beside it (`.txt`): adding a case is adding a file and running the test with
+HOMEPORT_UPDATE_GOLDEN=1, then reading what it wrote as a user would.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from homeport.errors import SpecError
+from homeport.spec.load import load
+from homeport.spec.problems import describe_all
+
+CORPUS = Path(__file__).parent.parent / "corpus"
+HAPPY = sorted(CORPUS.glob("*.happy.yaml"))
+ERRORS = sorted(CORPUS.glob("*.error.*.yaml"))
+
+
+def messages(path: Path) -> str:
+    with pytest.raises(SpecError) as caught:
+        load(path.read_bytes(), path.name)
+    return "\n".join(describe_all(caught.value)) + "\n"
+
+
+@pytest.mark.parametrize("path", HAPPY, ids=lambda path: path.name)
+def test_a_happy_spec_loads(path: Path) -> None:
+    assert load(path.read_bytes(), path.name).spec.models
+
+
+@pytest.mark.parametrize("path", ERRORS, ids=lambda path: path.name)
+def test_an_error_is_told_in_these_words(path: Path) -> None:
+    golden = path.with_suffix(".txt")
+    text = messages(path)
+    if os.environ.get("HOMEPORT_UPDATE_GOLDEN"):
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
+
+
+def test_the_corpus_is_whole() -> None:
+    assert len(ERRORS) >= 60
+    assert len(HAPPY) >= 5
+    names = {path.with_suffix("").name for path in CORPUS.glob("*.yaml")}
+    assert {path.stem for path in CORPUS.glob("*.txt")} <= names
