@@ -17,8 +17,9 @@ from typing import Any
 
 import msgspec
 
-from homeport.sizing.startup_model import interval, release_of, steps, traits_of
-from homeport.sizing.startup_types import Constants, Fit, Situation, Spreads, Steps, Traits, Width
+from homeport.sizing.startup_load import download, load
+from homeport.sizing.startup_model import compilation, interval, release_of, steps, traits_of
+from homeport.sizing.startup_types import Constants, Fit, Situation, Spreads, Traits, Width
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASUREMENTS = ROOT / "tests/data/startup_measurements.json"
@@ -116,12 +117,23 @@ def _example(record: dict[str, Any], inline: dict[str, Any]) -> Example:
         "init_engine": "init_engine_s",
         "ready": "process_to_ready_s",
     }
-    seen = {q: float(record[k]) for q, k in keys.items() if q in record["comparable"] and record[k] is not None}
+    seen = {
+        q: float(record[k]) for q, k in keys.items() if q in record["comparable"] and record[k] is not None
+    }
     if {"init_engine", "cuda_graph", "compile"} <= seen.keys():
         seen["init_other"] = seen["init_engine"] - seen["compile"] - seen["cuda_graph"]
     if {"ready", "init_engine", "weights_load"} <= seen.keys():
-        seen["rest"] = seen["ready"] - seen["init_engine"] - seen["weights_load"] - (record["download_s"] or 0.0)
-    return Example(id=record["id"], base_model=record["base_model"], traits=traits, situation=situation, seen=seen, record=record)
+        seen["rest"] = (
+            seen["ready"] - seen["init_engine"] - seen["weights_load"] - (record["download_s"] or 0.0)
+        )
+    return Example(
+        id=record["id"],
+        base_model=record["base_model"],
+        traits=traits,
+        situation=situation,
+        seen=seen,
+        record=record,
+    )
 
 
 def gpu_facts(gpu: str | None) -> tuple[str | None, float | None]:
@@ -134,26 +146,28 @@ def gpu_facts(gpu: str | None) -> tuple[str | None, float | None]:
     return row.architecture.lower(), row.memory_bandwidth_gb_s
 
 
-def predicted(s: Steps, quantity: str) -> float:
-    """The quantity of a record in a prediction."""
+def predicted(t: Traits, s: Situation, quantity: str, c: Constants) -> float:
+    """What the model says for one quantity of a record, in seconds."""
+    if quantity == "weights_load":
+        return load(t, s, c).seconds
+    if quantity == "compile":
+        found = compilation(t, s, c)
+        return found.seconds if found else 0.0
+    if quantity == "download":
+        return download(t, msgspec.structs.replace(s, download_s=None), c)
+    found_steps = steps(t, s, c)
     return {
-        "download": s.download_s,
-        "weights_load": s.load_s,
-        "compile": s.compile_s,
-        "cuda_graph": s.graph_s,
-        "init_other": s.init_other_s,
-        "init_engine": s.init_s,
-        "rest": s.rest_s,
-        "ready": s.ready_s,
+        "cuda_graph": found_steps.graph_s,
+        "init_other": found_steps.init_other_s,
+        "init_engine": found_steps.init_s,
+        "rest": found_steps.rest_s,
+        "ready": found_steps.ready_s,
     }[quantity]
 
 
-def _residual(e: Example, quantity: str, c: Constants) -> float:
+def residual(e: Example, quantity: str, c: Constants) -> float:
     """Logarithm of prediction over measurement."""
-    situation = e.situation
-    if quantity == "download":
-        situation = msgspec.structs.replace(situation, download_s=None)
-    return math.log(max(predicted(steps(e.traits, situation, c), quantity), 0.05) / max(e.seen[quantity], 0.05))
+    return math.log(max(predicted(e.traits, e.situation, quantity, c), 0.05) / max(e.seen[quantity], 0.05))
 
 
 def _weights(data: Sequence[Example]) -> list[float]:
@@ -162,9 +176,11 @@ def _weights(data: Sequence[Example]) -> list[float]:
     return [1 / math.sqrt(count[e.base_model]) for e in data]
 
 
-def _descend(names: list[str], c: Constants, loss: Callable[[Constants], float], sweeps: int = 30) -> Constants:
+def _descend(
+    names: list[str], c: Constants, loss: Callable[[Constants], float], sweeps: int = 30
+) -> Constants:
     """Coordinate descent with step sizes that grow on success and halve on failure."""
-    best, step = loss(c), {n: 0.3 for n in names}
+    best, step = loss(c), dict.fromkeys(names, 0.3)
     for _ in range(sweeps):
         before = best
         for name in names:
@@ -192,24 +208,34 @@ def fit_constants(data: Sequence[Example]) -> Constants:
     """The constants that fit `data`, block by block."""
     c = PRIORS
     for quantity, names in BLOCKS.items():
-        part = [e for e in data if quantity in e.seen and (quantity != "download" or e.situation.storage == "hub")]
+        part = [
+            e for e in data if quantity in e.seen and (quantity != "download" or e.situation.storage == "hub")
+        ]
         weights = _weights(part)
         total = sum(weights) or 1.0
 
         def loss(trial: Constants, part: list[Example] = part, weights: list[float] = weights,
                  total: float = total, quantity: str = quantity, names: list[str] = names) -> float:  # fmt: skip
-            error = sum(w * abs(_residual(e, quantity, trial)) for e, w in zip(part, weights, strict=True)) / total
+            error = (
+                sum(w * abs(residual(e, quantity, trial)) for e, w in zip(part, weights, strict=True)) / total
+            )
             pull = 0.0
             for n in names:
                 now, prior = getattr(trial, n), getattr(PRIORS, n)
-                pull += abs(now - prior) if n.startswith("layer_") or n in ("prefetch_ranks", "unknown_release") else abs(math.log(now / prior))
+                pull += (
+                    abs(now - prior)
+                    if n.startswith("layer_") or n in ("prefetch_ranks", "unknown_release")
+                    else abs(math.log(now / prior))
+                )
             return error + 0.002 * pull
 
         c = _descend(names, c, loss)
     return c
 
 
-def folds(data: Sequence[Example], key: Callable[[Example], str] = lambda e: e.base_model, n: int = FOLDS) -> list[set[str]]:
+def folds(
+    data: Sequence[Example], key: Callable[[Example], str] = lambda e: e.base_model, n: int = FOLDS
+) -> list[set[str]]:
     """Groups of whole `key`s, of about equal numbers of records, made the same way every time."""
     count = Counter(key(e) for e in data)
     groups: list[set[str]] = [set() for _ in range(n)]
@@ -221,7 +247,9 @@ def folds(data: Sequence[Example], key: Callable[[Example], str] = lambda e: e.b
     return [g for g in groups if g]
 
 
-def left_out(data: Sequence[Example], key: Callable[[Example], str] = lambda e: e.base_model, n: int = FOLDS) -> list[tuple[Example, Constants]]:
+def left_out(
+    data: Sequence[Example], key: Callable[[Example], str] = lambda e: e.base_model, n: int = FOLDS
+) -> list[tuple[Example, Constants]]:
     """Every example with the constants fitted without its group."""
     out = []
     for group in folds(data, key, n):
@@ -238,8 +266,10 @@ def _far(values: Sequence[float], share: float) -> float:
 
 def _widths(pairs: Sequence[tuple[Example, Constants]], quantity: str, share: float = 0.95) -> Width:
     """How far `share` of the measurements stay above and below their predictions, at least a tenth."""
-    gaps = [-_residual(e, quantity, c) for e, c in pairs if quantity in e.seen]
-    return Width(up=round(max(_far(gaps, share), 0.1), 3), down=round(max(_far([-g for g in gaps], share), 0.1), 3))
+    gaps = [-residual(e, quantity, c) for e, c in pairs if quantity in e.seen]
+    return Width(
+        up=round(max(_far(gaps, share), 0.1), 3), down=round(max(_far([-g for g in gaps], share), 0.1), 3)
+    )
 
 
 def spreads_of(pairs: Sequence[tuple[Example, Constants]]) -> Spreads:

@@ -23,7 +23,9 @@ from homeport.sizing.types import Settings, Start, Startup, Term
 COMPILING_ENGINES = ("vllm", "cpu")
 
 
-def _question(arch: Architecture, gpu: Gpu | None, settings: Settings, start: Start) -> tuple[Traits, Situation]:
+def _question(
+    arch: Architecture, gpu: Gpu | None, settings: Settings, start: Start
+) -> tuple[Traits, Situation]:
     traits = traits_of(arch, settings.quantization)
     if start.weights_gib_total and start.weights_gib_total != traits.checkpoint_gib:
         traits = msgspec.structs.replace(traits, checkpoint_gib=start.weights_gib_total)
@@ -98,13 +100,24 @@ def explain_startup(arch: Architecture, gpu: Gpu | None, settings: Settings, sta
     rows = (
         ("download", _download_formula(traits, situation, found), found.download_s),
         ("load weights", found.load_formula, found.load_s),
-        ("compile", _compile_formula(compilation(traits, situation, fitted.constants), situation), found.compile_s),
-        ("capture CUDA graphs", "by layers, experts and the time of one pass through the weights", found.graph_s),
+        (
+            "compile",
+            _compile_formula(compilation(traits, situation, fitted.constants), situation),
+            found.compile_s,
+        ),
+        (
+            "capture CUDA graphs",
+            "by layers, experts and the time of one pass through the weights",
+            found.graph_s,
+        ),
         ("profile, allocate, warm up", "by layers, more after a compilation", found.init_other_s),
         ("process", "imports, workers, tokeniser, API server", found.rest_s),
         ("ready", "sum of the steps", found.ready_s),
     )
-    return [Term(name=name, formula=formula, value=value, unit="s", source=source) for name, formula, value in rows]
+    return [
+        Term(name=name, formula=formula, value=value, unit="s", source=source)
+        for name, formula, value in rows
+    ]
 
 
 def _download_formula(t: Traits, s: Situation, found: Steps) -> str:
@@ -118,7 +131,9 @@ def _download_formula(t: Traits, s: Situation, found: Steps) -> str:
 def _compile_formula(c: Compilation | None, s: Situation) -> str:
     if c is None:
         old = s.release is not None and s.release < FIRST_COMPILING_RELEASE
-        return "nothing is compiled" + (": eager" if s.eager else ": releases before 0.8 do not" if old else "")
+        return "nothing is compiled" + (
+            ": eager" if s.eager else ": releases before 0.8 do not" if old else ""
+        )
     host = f" x {c.host:.2f} (slower host CPU)" if c.host != 1.0 else ""
     state = "from the cache" if s.compile_cached else "cold"
     return f"{state}: ({c.base_s:.1f} s + {c.layers:g} layers x {c.layer_s:.3f} s x {c.cost:.2f}){host}"

@@ -49,14 +49,22 @@ def load(t: Traits, s: Situation, c: Constants) -> Load:
     if kind == "prefetch":
         rate = c.prefetch_cache_gib_s if cached else _capped(c.prefetch_nvme_gib_s, s)
         seconds = size / rate * ranks**c.prefetch_ranks
-        return Load(seconds, "stream", f"{size:.2f} GiB / {rate:.2f} GiB/s x {ranks} ranks^{c.prefetch_ranks:.2f}")
+        return Load(
+            seconds, "stream", f"{size:.2f} GiB / {rate:.2f} GiB/s x {ranks} ranks^{c.prefetch_ranks:.2f}"
+        )
     part = size if kind == "streamer" else size / ranks
     if kind == "image":
         rate = c.image_cache_gib_s if cached else c.image_disk_gib_s
     elif kind == "sharded":
         rate = c.sharded_cache_gib_s if cached else c.sharded_object_gib_s if remote else c.sharded_disk_gib_s
     elif kind == "tensorizer":
-        rate = c.tensorizer_cache_gib_s if cached else c.tensorizer_object_gib_s if remote else c.tensorizer_block_gib_s
+        rate = (
+            c.tensorizer_cache_gib_s
+            if cached
+            else c.tensorizer_object_gib_s
+            if remote
+            else c.tensorizer_block_gib_s
+        )
     elif cached or remote:
         rate = c.streamer_cache_gib_s if cached else c.streamer_object_gib_s
     else:
@@ -74,7 +82,11 @@ def _capped(rate: float, s: Situation) -> float:
 def _default(size: float, ranks: int, s: Situation, c: Constants) -> Load:
     """Memory-mapped files: pages are read once for all ranks, then each rank copies its part."""
     copy_s = size / ranks / c.copy_gib_s
-    copy = f"{size:.2f} GiB / {ranks} ranks / {c.copy_gib_s:.2f} GiB/s" if ranks > 1 else f"{size:.2f} GiB / {c.copy_gib_s:.2f} GiB/s"
+    copy = (
+        f"{size:.2f} GiB / {ranks} ranks / {c.copy_gib_s:.2f} GiB/s"
+        if ranks > 1
+        else f"{size:.2f} GiB / {c.copy_gib_s:.2f} GiB/s"
+    )
     if s.storage == "page_cache":
         return Load(copy_s, "page_cache", copy)
     # Weights of an object store are on a disk when a loader that knows only files reads them.

@@ -9,8 +9,6 @@ import math
 import re
 from typing import NamedTuple
 
-import msgspec
-
 from homeport.catalog.architecture_types import Architecture
 from homeport.sizing.startup_load import download, load
 from homeport.sizing.startup_types import Constants, Situation, Spreads, Steps, Traits
@@ -104,30 +102,44 @@ def stored_bytes(arch: Architecture) -> float:
         for weight in kind.weights
         if weight.linear and (not stored.only or weight.group in stored.only)
     )
-    bits = stored.bits + (stored.scale_bits + (stored.bits if stored.zero_point else 0)) / max(stored.group_size, 128)
+    bits = stored.bits + (stored.scale_bits + (stored.bits if stored.zero_point else 0)) / max(
+        stored.group_size, 128
+    )
     return packed * bits / 8 + (arch.total_params - packed) * plain
 
 
 def _between(share: float, old: float, new: float) -> float:
-    return old * (new / old) ** share
+    return old * math.exp(share * math.log(new / old))
 
 
 def compilation(t: Traits, s: Situation, c: Constants) -> Compilation | None:
     """What compiling costs at this start; None where the engine compiles nothing."""
     release = s.release
-    if s.engine not in ("vllm", "cpu") or s.eager or (release is not None and release < FIRST_COMPILING_RELEASE):
+    if (
+        s.engine not in ("vllm", "cpu")
+        or s.eager
+        or (release is not None and release < FIRST_COMPILING_RELEASE)
+    ):
         return None
     host = c.host_slow if s.gpu_architecture in SLOW_HOSTS else 1.0
     layers = (TYPICAL_LAYERS if t.layers is None else t.layers) / s.pipeline_parallel_size
     share = _share(release, c)
     if not s.compile_cached:
         base = _between(share, c.compile_base_old_s, c.compile_base_new_s)
-        return Compilation(host, base, layers, _between(share, c.compile_layer_old_s, c.compile_layer_new_s), layer_cost(t, s, c))
+        return Compilation(
+            host,
+            base,
+            layers,
+            _between(share, c.compile_layer_old_s, c.compile_layer_new_s),
+            layer_cost(t, s, c),
+        )
     if release is None or release <= OLD_CACHE_RELEASE:
         layer = c.cached_layer_old_s
     else:
         layer = _between(share, c.cached_layer_mid_s, c.cached_layer_new_s)
-    return Compilation(host, _between(share, c.cached_base_old_s, c.cached_base_new_s), layers, layer, layer_cost(t, s, c))
+    return Compilation(
+        host, _between(share, c.cached_base_old_s, c.cached_base_new_s), layers, layer, layer_cost(t, s, c)
+    )
 
 
 def _share(release: int | None, c: Constants) -> float:
@@ -169,7 +181,13 @@ def _graphs(t: Traits, s: Situation, c: Constants, layers: float, share: float) 
     if t.moe:
         seconds += _between(share, c.graph_moe_old_s, c.graph_moe_new_s)
     if s.bandwidth_gb_s:
-        seconds += c.graph_passes * t.checkpoint_gib / s.tensor_parallel_size / s.pipeline_parallel_size / s.bandwidth_gb_s
+        seconds += (
+            c.graph_passes
+            * t.checkpoint_gib
+            / s.tensor_parallel_size
+            / s.pipeline_parallel_size
+            / s.bandwidth_gb_s
+        )
     return seconds
 
 
@@ -237,5 +255,3 @@ def interval(found: Steps, s: Situation, spreads: Spreads) -> tuple[float, float
         up += (seconds * math.expm1((width.up + more) * spreads.scale)) ** 2
         down += (seconds * math.expm1(-(width.down + more) * spreads.scale)) ** 2
     return max(found.ready_s - math.sqrt(down), 0.0), found.ready_s + math.sqrt(up)
-
-

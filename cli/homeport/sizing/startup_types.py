@@ -171,4 +171,6 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
 @functools.cache
 def fit() -> Fit:
     """The fitted constants and widths."""
-    return msgspec.json.decode((Path(__file__).parent / "data" / "startup_constants.json").read_bytes(), type=Fit)
+    return msgspec.json.decode(
+        (Path(__file__).parent / "data" / "startup_constants.json").read_bytes(), type=Fit
+    )
