@@ -32,11 +32,13 @@ def takes(row: dict[str, Any], engine: str) -> str:
     nargs = row.get("nargs")
     if row.get("action") in ("EnableDisableAction", "BooleanOptionalAction") or nargs == 0:
         return "none"
-    return {None: "one", "?": "optional", "+": "many", "*": "many"}[nargs]
+    return {None: "one", "?": "optional", "+": "many", "*": "any"}[nargs]
 
 
 def kind(row: dict[str, Any]) -> str:
     """What its value must look like; types that only the engine can check stay `str`."""
+    if row["type"] == "<lambda>" and row.get("choices"):
+        return "name"  # vLLM reads these in lower case, with `_` for `-`
     for name, types in (("int", INTEGERS), ("float", FLOATS), ("size", SIZES), ("json", JSONS)):
         if row["type"] in types:
             return name

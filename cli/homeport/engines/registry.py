@@ -3,12 +3,18 @@
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from homeport.engines.types import FlagList, Launch, Release, Server
-from homeport.errors import NotFoundError
+from homeport.errors import NotFoundError, Problem
 from homeport.text import nearest
+
+if TYPE_CHECKING:
+    from homeport.catalog.architecture_types import Architecture
+    from homeport.catalog.types import Gpu
+    from homeport.engines.flags import Reader
 
 DATA = Path(__file__).parent / "data"
 ALIASES = {"tensorrt-llm": "trtllm", "text-generation-inference": "tgi"}
@@ -62,3 +68,37 @@ def module(engine: str) -> ModuleType:
     from importlib import import_module
 
     return import_module(f"homeport.engines.{engine}")
+
+
+def check_args(release: Release, args: tuple[str, ...]) -> list[Problem]:
+    """What is wrong with the arguments that a user adds, with paths below the model's spec (`("extra_args", 2)`).
+
+    Refused: flags that the version does not have (with the nearest), flags that homeport renders (with the field
+    to use), values of the wrong type or outside the choices, missing values, and values without a flag. Flags that
+    the engine calls deprecated pass: see `arg_notes`.
+    """
+    return _read(release, args).problems
+
+
+def arg_notes(release: Release, args: tuple[str, ...]) -> tuple[str, ...]:
+    """What the engine's own help says about deprecated flags among `args`."""
+    return tuple(_read(release, args).notes)
+
+
+def _read(release: Release, args: tuple[str, ...]) -> "Reader":
+    from homeport.engines.flags import Reader
+
+    made = module(release.engine)
+    reader = Reader(release, flags(release.flags_file), made.OWNED, quoted=release.engine != "tgi")
+    reader.read(args)
+    return reader
+
+
+def unsupported(release: Release, arch: "Architecture", gpu: "Gpu | None", precision: str) -> str | None:
+    """Say in one sentence why `release` cannot run `arch` on `gpu` in `precision` (None: it can).
+
+    `precision` is auto, bf16, fp16, fp8, int8, int4 or a method's name; `gpu` None leaves the GPU out of the answer.
+    """
+    from homeport.engines import support
+
+    return support.unsupported(release, arch, gpu, precision)

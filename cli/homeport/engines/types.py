@@ -123,7 +123,8 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     """One version of an engine: data with a source and a date.
 
     `other_images` are the same version's images for other drivers and vendors (`cu129`, `rocm` ...); `vendors` are
-    those that `image` serves. `legacy` says why nothing new should be built on it.
+    those that `image` serves; `model_types` the `model_type`s of config.json (empty: no closed list). `legacy` says
+    why nothing new should be built on it.
     """
 
     engine: str
@@ -137,9 +138,10 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     least_compute_capability: float | None
     vendors: tuple[str, ...]
     quantizations: tuple[str, ...]
+    model_types: tuple[str, ...] = ()
     kv_cache_dtypes: tuple[str, ...]
     needs_driver: str | None
-    flags_file: str | None
+    flags_file: str
     metrics: MetricNames
     source: str
     as_of: str
@@ -147,24 +149,11 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     legacy: str | None = None
 
 
-class Precision(msgspec.Struct, frozen=True, kw_only=True):
-    """How an engine makes a precision: the dtype of what is not quantised, and its quantization flag (None: not set).
-
-    `on_load` says that the engine quantises a 16-bit checkpoint while it loads it. `impossible` is the sentence that
-    says why the engine cannot make it (None: it can).
-    """
-
-    weight_dtype: str
-    quantization: str | None
-    on_load: bool = False
-    impossible: str | None = None
-
-
 class Flag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One flag of an engine version. `names` are all spellings; `hidden` ones are accepted but not in its help.
 
-    `takes` is none, one, optional or many (values); `kind` str, int, float, size (1k, 2M) or json. `deprecated` is
-    what the engine's help says to use instead.
+    `takes` is none, one, optional (none or one), many (at least one) or any (number of values); `kind` is str, name
+    (case and `-` do not count), int, float, size (1k, 2M, auto) or json. `deprecated` is what the engine's help says.
     """
 
     names: tuple[str, ...]
@@ -178,8 +167,8 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class FlagList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All flags of one engine version. `underscores`: `--max_model_len` is read as `--max-model-len`.
 
-    `dotted`: `--flag.key value` sets one key of a JSON flag. `separate_only`: `--flag=value` is not understood for
-    flags without a value. `by_hand` says that the list was not dumped from the engine's own parser.
+    `dotted`: `--flag.key value` sets one key of a JSON flag. `by_hand`: the list was not dumped from the engine's own
+    parser.
     """
 
     engine: str

@@ -1,0 +1,55 @@
+"""The simulator: one standard-library Python file that speaks the OpenAI API and vLLM's metrics; no model, no GPU.
+
+It shows that everything around a model works (probes, scaling, dashboards, clients) on a laptop's cluster.
+"""
+
+from homeport.engines import common
+from homeport.engines.types import Launch, Probe, Release, Server, WritablePath
+
+OWNED = {
+    "--model": "model",
+    "--served-model-name": "name",
+    "--max-model-len": "max_model_len",
+    "--max-num-seqs": "max_num_seqs",
+    "--lora-modules": "adapters",
+    "--host": "- the probes and the Service need it",
+    "--port": "- the probes and the Service need it",
+    "--shutdown-timeout": "- it follows the longest request, and the grace period follows it",
+}
+
+FILE = "/etc/homeport/simulator.py"
+
+
+def server(release: Release, launch: Launch) -> Server:
+    """How one replica runs: a stock Python image, the file mounted from a ConfigMap."""
+    from importlib.resources import files
+
+    args = common.options(
+        {
+            "--model": launch.model,
+            "--served-model-name": launch.served_name,
+            "--port": release.port,
+            "--max-model-len": launch.max_model_len,
+            "--max-num-seqs": launch.max_num_seqs,
+            "--ttft-ms": launch.simulated_ttft_ms,
+            "--tpot-ms": launch.simulated_tpot_ms,
+            "--shutdown-timeout": common.drain_seconds(launch),
+            "--lora-modules": ",".join(a.name for a in launch.adapters) or None,
+        }
+    )
+    return Server(
+        image=release.image,
+        command=("python3", FILE),
+        args=(*args, *launch.extra_args),
+        env={"PYTHONUNBUFFERED": "1"},
+        port=release.port,
+        startup=Probe(path="/health", timeout_s=2, period_s=2),
+        readiness=Probe(path="/health", timeout_s=5, period_s=5, failure_threshold=3),
+        liveness=None,
+        metrics=release.metrics,
+        drain=common.drain(launch, own=True, why="the simulator finishes open requests for --shutdown-timeout seconds"),
+        writable=(WritablePath(name="tmp", path="/tmp", why="Python's temporary files"),),
+        files={FILE: (files("homeport.engines") / "data" / "simulator.py").read_text(encoding="utf-8")},
+        api_key_variable="VLLM_API_KEY" if launch.api_key_env else None,
+        warnings=("the simulator loads no model: its answers are made up",),
+    )
