@@ -1,0 +1,182 @@
+"""The options that name or make a spec, shared by every command that takes one."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from homeport.commands.choices import CatalogName, NearestChoice, gpu_ids, model_ids
+from homeport.errors import SpecError
+from homeport.spec.load import Loaded
+
+DEFAULT_FILE = "homeport.yaml"
+PLATFORMS = ("kind", "minikube", "generic", "gke", "eks", "aks")
+ENGINES = ("vllm", "sglang", "trtllm", "tensorrt-llm", "tgi", "cpu", "simulator")
+
+
+class Flag(msgspec.Struct, frozen=True):
+    """One option that sets a field of the spec; `path` starts with "models" for a field of the (only) model."""
+
+    option: str
+    path: tuple[str | int, ...]
+    type: Any
+    help: str
+
+
+def _model(option: str, *path: str, kind: Any, help: str) -> Flag:  # noqa: A002
+    return Flag(option, ("models", 0, *path), kind, help)
+
+
+FLAGS = (
+    _model("--model", "model", kind=CatalogName(model_ids, "model"), help="Catalog id, Hub id, or a config.json."),
+    _model("--requests-per-day", "workload", "requests_per_day", kind=float, help="Requests a day, on average."),
+    _model("--input-tokens", "workload", "input_tokens", kind=float, help="Prompt tokens of a request (mean)."),
+    _model("--output-tokens", "workload", "output_tokens", kind=float, help="Generated tokens of a request (mean)."),
+    _model("--peak-to-mean", "workload", "peak_to_mean", kind=float, help="Peak / mean of requests a second."),
+    Flag("--target", ("target", "platform"), NearestChoice(PLATFORMS), "Where it shall run."),
+    Flag("--region", ("target", "region"), str, "Cloud region."),
+    _model("--engine", "engine", kind=NearestChoice(ENGINES), help="Inference engine."),
+    _model("--gpu", "gpu", kind=CatalogName(gpu_ids, "gpu"), help="GPU id or family."),
+    _model("--precision", "precision", kind=str, help="bf16, fp8, int4 …"),
+    _model("--checkpoint", "checkpoint", kind=str, help="A quantised checkpoint that exists."),
+    _model("--tensor-parallel-size", "tensor_parallel_size", kind=int, help="GPUs that share each layer."),
+    _model("--max-model-len", "max_model_len", kind=int, help="Most tokens of a request."),
+    _model("--ttft-ms", "latency", "ttft_ms", kind=float, help="Limit of the time to first token, ms."),
+    _model("--tpot-ms", "latency", "tpot_ms", kind=float, help="Limit of the time per output token, ms."),
+)
+
+
+class SpecOptions:
+    """What the command line said about the spec, read when it is asked for."""
+
+    def __init__(self, file: str | None, flags: dict[str, Any]) -> None:
+        """`flags` maps an option (`--gpu`) to its value; options that were not given are absent."""
+        self.file = file
+        self.flags = flags
+        self.origins: dict[tuple[str | int, ...], str] = {}
+        self._loaded: Loaded | None = None
+
+    @property
+    def base_dir(self) -> Path:
+        """Where relative paths of the spec start: the file's folder, or the current one."""
+        return Path(self.file).parent if self.file and self.file != "-" else Path()
+
+    def load(self) -> Loaded:
+        """Read the file and put the flags over it, or make a spec of the flags alone.
+
+        Raises SpecError with every problem, and click.UsageError where there is nothing to read.
+        """
+        if self._loaded is None:
+            self._loaded = self._from_file() if self._uses_file() else self._from_flags()
+        return self._loaded
+
+    @contextmanager
+    def reading(self) -> Iterator[Loaded]:
+        """Give the loaded spec, and let problems that are found later point into its source."""
+        loaded = self.load()
+        try:
+            yield loaded
+        except SpecError as error:
+            if error.source is None:
+                from homeport.spec.source import spec_error
+
+                raise spec_error(error.problems, loaded.source) from error
+            raise
+
+    def _uses_file(self) -> bool:
+        if self.file is None and "--model" not in self.flags:
+            if not Path(DEFAULT_FILE).is_file():
+                raise click.UsageError(
+                    f"no spec: give -f FILE, or --model with a workload (there is no {DEFAULT_FILE} here)"
+                )
+            self.file = DEFAULT_FILE
+        return self.file is not None
+
+    def _read(self) -> tuple[bytes, str]:
+        assert self.file is not None
+        if self.file == "-":
+            return sys.stdin.buffer.read(), "<stdin>"
+        path = Path(self.file)
+        try:
+            return path.read_bytes(), self.file
+        except IsADirectoryError:
+            raise click.UsageError(f"'{self.file}' is a folder, not a spec") from None
+        except FileNotFoundError:
+            raise click.UsageError(f"there is no file '{self.file}'") from None
+        except OSError as error:
+            raise click.UsageError(f"'{self.file}' cannot be read: {error.strerror}") from None
+
+    def _from_file(self) -> Loaded:
+        from homeport.spec.overrides import load_with
+
+        text, name = self._read()
+        return load_with(text, name, self._overrides())
+
+    def _from_flags(self) -> Loaded:
+        from homeport.spec.overrides import from_flags
+
+        return from_flags(self._overrides())
+
+    def _overrides(self) -> dict[tuple[str | int, ...], tuple[Any, str]]:
+        """Path of each field that the command line (or the environment) sets: its value, and what set it."""
+        found: dict[tuple[str | int, ...], tuple[Any, str]] = {}
+        for flag in FLAGS:
+            if flag.option in self.flags:
+                found[flag.path] = self.flags[flag.option]
+        self.origins = {path: origin for path, (_, origin) in found.items()}
+        return found
+
+
+def spec_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add -f and the flags that make a spec; the command gets them as `options: SpecOptions`."""
+
+    @wraps(command)
+    def wrapped(*args: Any, spec_file: str | None, **values: Any) -> Any:
+        ctx = click.get_current_context()
+        flags: dict[str, Any] = {}
+        for flag in FLAGS:
+            value = values.pop(_dest(flag))
+            if value is not None:
+                flags[flag.option] = value, _origin(ctx, flag)
+        return command(*args, options=SpecOptions(spec_file, flags), **values)
+
+    for flag in reversed(FLAGS):
+        wrapped = click.option(
+            flag.option, _dest(flag), type=flag.type, envvar=_variable(flag), help=flag.help
+        )(wrapped)
+    return click.option(
+        "-f",
+        "--file",
+        "spec_file",
+        metavar="FILE",
+        help=f"The spec; '-' reads stdin.  [{DEFAULT_FILE}, if it is there]",
+    )(wrapped)
+
+
+def _dest(flag: Flag) -> str:
+    return "spec_" + flag.option.removeprefix("--").replace("-", "_")
+
+
+def _origin(ctx: click.Context, flag: Flag) -> str:
+    """Name what set an option: the flag itself, or the environment variable."""
+    source = ctx.get_parameter_source(_dest(flag))
+    if source is click.core.ParameterSource.ENVIRONMENT:
+        return _variable(flag)
+    return flag.option
+
+
+def _variable(flag: Flag) -> str:
+    """The environment variable that sets the same field: HOMEPORT_GPU for --gpu."""
+    return f"HOMEPORT_{flag.option.removeprefix('--').replace('-', '_').upper()}"
+
+
+def describe(error: SpecError) -> list[str]:
+    """Return the texts of all problems of an error, each with its place."""
+    from homeport.spec.problems import describe_all
+
+    return describe_all(error)
