@@ -22,7 +22,7 @@ RANGE = (100, 10_000_000)
 """Requests a day that a breakeven is looked for in (widened where the user's own load lies outside)."""
 MAX_PLANS = 120
 """Plans that one breakeven may take. Few are needed unless own hosting and the API cost nearly the same."""
-PLANS_FOR_CROSSINGS = 24
+PLANS_FOR_CROSSINGS = 40
 """Plans that may be spent on the other crossings once the breakeven (or that there is none) is known."""
 
 INFINITE = Decimal("Infinity")
