@@ -1,0 +1,302 @@
+"""From a plan to documents: decisions become values, templates place them."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from homeport.engines.types import Server
+from homeport.errors import Problem, SpecError
+from homeport.manifests import naming, network, pods, scaling, weights
+from homeport.manifests.environment import template
+from homeport.manifests.targets import platform
+from homeport.manifests.types import Document
+from homeport.manifests.values import (
+    ConfigMap,
+    Container,
+    Job,
+    Meta,
+    Namespace,
+    ServiceAccount,
+    Value,
+    Workload,
+)
+from homeport.planning.types import ModelPlan, Plan
+
+AUTOSCALING = "autoscaling"
+MONITORING = "monitoring"
+
+RESTRICTED = {
+    "pod-security.kubernetes.io/enforce": "restricted",
+    "pod-security.kubernetes.io/warn": "restricted",
+}
+
+# kind -> (apiVersion, template, component)
+KINDS: dict[str, tuple[str, str, str | None]] = {
+    "Namespace": ("v1", "namespace", None),
+    "ServiceAccount": ("v1", "serviceaccount", None),
+    "ConfigMap": ("v1", "configmap", None),
+    "PersistentVolume": ("v1", "persistentvolume", None),
+    "PersistentVolumeClaim": ("v1", "persistentvolumeclaim", None),
+    "Job": ("batch/v1", "job", None),
+    "Deployment": ("apps/v1", "deployment", None),
+    "LeaderWorkerSet": ("leaderworkerset.x-k8s.io/v1", "leaderworkerset", None),
+    "Service": ("v1", "service", None),
+    "Ingress": ("networking.k8s.io/v1", "ingress", None),
+    "HTTPRoute": ("gateway.networking.k8s.io/v1", "httproute", None),
+    "PodDisruptionBudget": ("policy/v1", "poddisruptionbudget", None),
+    "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicy", None),
+    "ScaledObject": ("keda.sh/v1alpha1", "scaledobject", AUTOSCALING),
+    "PodMonitor": ("monitoring.coreos.com/v1", "podmonitor", MONITORING),
+}
+
+# A model's name as it stands while its documents are rendered; the real one replaces it in the text. As long as a name
+# may be, so that limits on lengths hold for every name if they hold for this one.
+PLACEHOLDER = "homeport-placeholder-for-a-models-name-0"
+
+# Names that YAML readers take for something else than a string.
+_AMBIGUOUS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """One object before its template: its kind, its file's name and its values."""
+
+    kind: str
+    stem: str
+    value: Value
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """One rendered object of a model, with PLACEHOLDER for the model's name."""
+
+    kind: str
+    stem: str
+    name: str
+    namespace: str | None
+    text: str
+
+
+def namespace_of(plan: Plan) -> str:
+    """The namespace that everything goes to."""
+    return plan.spec.namespace or plan.spec.name
+
+
+def documents(plan: Plan) -> list[Document]:
+    """Every Kubernetes object of the plan, in the order in which they are applied: the namespace first.
+
+    Models that differ only in their name share the work of rendering. Raises SpecError for what cannot be rendered,
+    with the field's path in the spec.
+    """
+    renderer = Renderer(plan)
+    found = [renderer.namespace()]
+    for index in range(len(plan.models)):
+        found += renderer.model(index)
+    _refuse_twins(found, plan)
+    return found
+
+
+class Renderer:
+    """Renders the documents of one plan, and remembers the shapes that several models share."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Prepare for one plan."""
+        self.plan = plan
+        self.where = platform(plan.spec.target.platform)
+        self.namespace_name = namespace_of(plan)
+        self.shapes: dict[bytes, list[Shape]] = {}
+        self.encode = msgspec.msgpack.Encoder().encode
+        self.placeholder_is_free = PLACEHOLDER.encode() not in self.encode(plan.spec)
+
+    def namespace(self) -> Document:
+        """The namespace, where only pods of the restricted profile may run."""
+        meta = Meta(
+            name=self.namespace_name,
+            namespace=None,
+            labels={
+                "app.kubernetes.io/part-of": self.plan.spec.name,
+                "app.kubernetes.io/managed-by": "homeport",
+                **RESTRICTED,
+            },
+        )
+        shape = _shape(Item(kind="Namespace", stem="namespace", value=Namespace(meta=meta)))
+        return _document(shape, None, None)
+
+    def model(self, index: int) -> list[Document]:
+        """The documents of one model."""
+        model = self.plan.models[index]
+        name = model.spec.name
+        shared = self.placeholder_is_free and name[0].isalpha() and name not in _AMBIGUOUS
+        try:
+            items = list(self.items(renamed(model, PLACEHOLDER) if shared else model))
+        except SpecError as error:
+            raise SpecError(
+                [msgspec.structs.replace(p, path=("models", index, *p.path)) for p in error.problems]
+            ) from None
+        key = self.encode([(i.kind, i.stem, i.value) for i in items]) if shared else b""
+        shapes = self.shapes.get(key) if shared else None
+        if shapes is None:
+            shapes = [_shape(item) for item in items]
+            if shared:
+                self.shapes[key] = shapes
+        return [_document(shape, name, name if shared else None) for shape in shapes]
+
+    def items(self, model: ModelPlan) -> Iterator[Item]:
+        """The objects of one model, in the order in which they are applied."""
+        from homeport.engines import registry
+
+        server = registry.server(model.engine, model.launch)
+        part_of = self.plan.spec.name
+        meta = naming.meta(model, self.namespace_name, part_of)
+        yield Item(kind="ServiceAccount", stem="serviceaccount", value=ServiceAccount(meta=meta))
+        if server.files:
+            files = tuple((pods.file_key(path), text) for path, text in server.files.items())
+            named = naming.meta(model, self.namespace_name, part_of, "-files")
+            yield Item(kind="ConfigMap", stem="configmap", value=ConfigMap(meta=named, files=files))
+        yield from self._workload(model, server, meta)
+        yield from self._around(model, server, meta)
+
+    def _workload(self, model: ModelPlan, server: Server, meta: Meta) -> Iterator[Item]:
+        part_of = self.plan.spec.name
+        spot = self.plan.spec.target.capacity == "spot"
+        delivery = weights.delivery(model, server, self.where, self.namespace_name, part_of, model.image)
+        extra = weights.adapters(model, model.image)
+        whole = _together(delivery, extra)
+        if delivery.local is not None:
+            yield Item(kind="PersistentVolume", stem="persistentvolume", value=delivery.local)
+        if delivery.claim is not None:
+            yield Item(kind="PersistentVolumeClaim", stem="persistentvolumeclaim", value=delivery.claim)
+        if delivery.download is not None:
+            yield Item(kind="Job", stem="job", value=self._job(model, delivery, delivery.download, spot=spot))
+        times = pods.timing(model, whole.wait_s)
+        scaling.check(model)
+        replicas, replicas_why = scaling.replicas(model)
+        many = model.nodes_per_replica > 1
+        workload = Workload(
+            meta=naming.meta(model, self.namespace_name, part_of, "-group") if many else meta,
+            selector=naming.selector(model),
+            replicas=replicas,
+            replicas_why=replicas_why,
+            progress_s=times.progress_s,
+            progress_why=times.progress_why,
+            pod=pods.server_pod(model, server, self.where, part_of, whole, spot=spot, worker=False),
+            worker=pods.server_pod(model, server, self.where, part_of, whole, spot=spot, worker=True)
+            if many
+            else None,
+            size=model.nodes_per_replica,
+            size_why=f"{model.gpus_per_replica} GPUs on {model.nodes_per_replica} nodes are one replica",
+        )
+        kind = "LeaderWorkerSet" if many else "Deployment"
+        yield Item(kind=kind, stem=kind.lower(), value=workload)
+        yield Item(kind="Service", stem="service", value=network.service(model, meta, self.where))
+        for policy in network.policies(model, meta, self.where, self.plan.spec.observability, whole):
+            yield Item(kind="NetworkPolicy", stem=_stem("networkpolicy", policy.meta, meta), value=policy)
+
+    def _around(self, model: ModelPlan, server: Server, meta: Meta) -> Iterator[Item]:
+        route = network.route(model, meta, self.where)
+        if route is not None:
+            kind = "Ingress" if model.spec.expose.kind == "ingress" else "HTTPRoute"
+            yield Item(kind=kind, stem=kind.lower(), value=route)
+        budget = scaling.budget(model, meta)
+        if budget is not None:
+            yield Item(kind="PodDisruptionBudget", stem="poddisruptionbudget", value=budget)
+        watch = self.plan.spec.observability
+        many = model.nodes_per_replica > 1
+        scaler = scaling.scaler(
+            model,
+            meta,
+            server.metrics,
+            watch,
+            KINDS["LeaderWorkerSet" if many else "Deployment"][0],
+            "LeaderWorkerSet" if many else "Deployment",
+            meta.name + "-group" if many else meta.name,
+        )
+        if scaler is not None:
+            yield Item(kind="ScaledObject", stem="scaledobject", value=scaler)
+        yield Item(
+            kind="PodMonitor", stem="podmonitor", value=scaling.monitor(model, meta, server.metrics, watch)
+        )
+
+    def _job(self, model: ModelPlan, delivery: weights.Delivery, download: Container, *, spot: bool) -> Job:
+        part_of = self.plan.spec.name
+        return Job(
+            meta=naming.meta(
+                model,
+                self.namespace_name,
+                part_of,
+                f"-download-{weights.fingerprint(model)}",
+                naming.DOWNLOAD,
+            ),
+            why="fills the volume once; its name changes with what it downloads, because a Job cannot be changed",
+            pod=pods.download_pod(model, self.where, part_of, delivery, download, spot=spot),
+        )
+
+
+def renamed(model: ModelPlan, name: str) -> ModelPlan:
+    """The same plan for a model of another name."""
+    launch = model.launch
+    if launch.served_name == model.spec.name:
+        launch = msgspec.structs.replace(launch, served_name=name)
+    return msgspec.structs.replace(model, spec=msgspec.structs.replace(model.spec, name=name), launch=launch)
+
+
+def _stem(base: str, meta: Meta, main: Meta) -> str:
+    return base + meta.name.removeprefix(main.name)
+
+
+def _together(first: weights.Delivery, second: weights.Delivery) -> weights.Delivery:
+    return msgspec.structs.replace(
+        first,
+        volumes=(*first.volumes, *second.volumes),
+        mounts=(*first.mounts, *second.mounts),
+        init=(*first.init, *second.init),
+        wait_s=first.wait_s + second.wait_s,
+        fetches_in_pod=first.fetches_in_pod or second.fetches_in_pod,
+    )
+
+
+def _shape(item: Item) -> Shape:
+    text = template(KINDS[item.kind][1] + ".yaml.j2").render(v=item.value)
+    meta: Meta = item.value.meta  # type: ignore[attr-defined]
+    return Shape(kind=item.kind, stem=item.stem, name=meta.name, namespace=meta.namespace, text=text)
+
+
+def _document(shape: Shape, model: str | None, name: str | None) -> Document:
+    """`name` is what replaces the placeholder (None: there is none)."""
+    api_version, _, component = KINDS[shape.kind]
+    folder = f"components/{component}" if component else "base"
+    text, object_name = shape.text, shape.name
+    if name is not None:
+        text, object_name = text.replace(PLACEHOLDER, name), object_name.replace(PLACEHOLDER, name)
+    return Document(
+        path=f"{folder}/{model}/{shape.stem}.yaml" if model else f"{folder}/{shape.stem}.yaml",
+        kind=shape.kind,
+        api_version=api_version,
+        name=object_name,
+        namespace=shape.namespace,
+        component=component,
+        model=model,
+        text=text,
+    )
+
+
+def _refuse_twins(found: list[Document], plan: Plan) -> None:
+    """Raise SpecError where two models make objects of the same kind and name ('a' and 'a-download')."""
+    # LeaderWorkerSet's controller makes a Service of its own name.
+    seen: dict[tuple[str, str], str | None] = {
+        ("Service", d.name): d.model for d in found if d.kind == "LeaderWorkerSet"
+    }
+    problems = []
+    for document in found:
+        key = (document.kind, document.name)
+        if key in seen and seen[key] != document.model:
+            index = next(i for i, m in enumerate(plan.models) if m.spec.name == document.model)
+            problems.append(
+                Problem(
+                    message=f"the {document.kind} '{document.name}' would be made by the models '{seen[key]}' and "
+                    f"'{document.model}': rename one",
+                    path=("models", index, "name"),
+                    value=document.model,
+                )
+            )
+        seen[key] = document.model
+    if problems:
+        raise SpecError(problems)
