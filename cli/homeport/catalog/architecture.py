@@ -110,6 +110,7 @@ def architecture(config: dict[str, Any], name: str = "") -> Architecture:
         params=Params(**groups),
         total_params=total,
         active_params=active,
+        rope_elements=read.rope_elements,
         stated_params=read.whole("total_params"),
         weight_bytes=read.whole("weight_bytes"),
     )

@@ -34,6 +34,8 @@ TIED = frozenset({
 })  # fmt: skip
 # Families whose MLP is 4 x hidden_size wide when the file doesn't say.
 FOUR_WIDE = frozenset({"gpt2", "gpt_bigcode", "gptj", "gpt_neo", "falcon", "bloom", "mpt", "codegen"})
+# Families without rotary positions.
+NO_ROPE = frozenset({"gpt2", "gpt_bigcode", "opt", "bloom", "mpt"})
 DTYPES = {"half": "float16", "fp16": "float16", "bf16": "bfloat16", "float": "float32", "fp32": "float32"}
 
 
@@ -182,8 +184,11 @@ class Config:
 
     @cached_property
     def context_tokens(self) -> int:
-        """The context that the file allows, positions scaled as engines scale them (YaRN and linear, not llama3)."""
-        limit = self.needed("max_position_embeddings")
+        """The context that the file allows, positions scaled as engines scale them (YaRN and linear, not llama3).
+
+        0 when the file doesn't say.
+        """
+        limit = self.whole("max_position_embeddings") or 0
         scaling = self.get("rope_scaling") or self.get("rope_parameters")
         if isinstance(scaling, dict):
             kind = str(scaling.get("rope_type") or scaling.get("type") or "default")
@@ -195,6 +200,40 @@ class Config:
                 if kind in ("linear", "dynamic"):
                     return int(limit * factor)
         return limit
+
+    @cached_property
+    def rope_elements(self) -> int:
+        """Elements of the tables of rotary positions that engines precompute: rows x rotated elements of a head.
+
+        Rows are the positions that the scaling reaches (vLLM's `RotaryEmbedding._compute_cos_sin_cache`: linear and
+        dynamic scaling multiply them, YaRN multiplies the original length, llama3 leaves them).
+        """
+        if self.model_type in NO_ROPE:
+            return 0
+        rows = self.whole("max_position_embeddings") or 0
+        scaling = self.get("rope_scaling") or self.get("rope_parameters") or {}
+        if isinstance(scaling.get("full_attention"), dict):
+            scaling = scaling["full_attention"]
+        kind = str(scaling.get("rope_type") or scaling.get("type") or "default")
+        factor = scaling.get("factor")
+        local = 0
+        if self.model_type in ("gemma3", "gemma3_text", "gemma4", "gemma4_text"):
+            local = rows
+        # Every published gemma3 that reads images scales positions by 8 (google/gemma-3-4b-it config.json).
+        if not scaling and self.top.get("model_type") == "gemma3":
+            kind, factor = "linear", 8.0
+        if kind in ("linear", "dynamic") and factor:
+            rows = int(rows * factor)
+        elif kind == "yarn" and factor:
+            rows = int((scaling.get("original_max_position_embeddings") or rows) * factor)
+        elif kind in ("longrope", "su"):
+            rows += self.whole("original_max_position_embeddings") or 0
+        if self.get("kv_lora_rank"):
+            return rows * (self.whole("qk_rope_head_dim") or 0)
+        share = self.get("partial_rotary_factor") or self.get("rotary_pct") or scaling.get("partial_rotary_factor")
+        wide = self.whole("rotary_dim") or int(self.head_dim * (share if isinstance(share, float) else 1.0))
+        broad = self.whole("global_head_dim") or wide
+        return rows * broad + local * wide
 
     @cached_property
     def gated(self) -> bool:

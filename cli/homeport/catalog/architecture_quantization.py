@@ -105,6 +105,8 @@ def _compressed_tensors(raw: dict[str, Any], ignored: tuple[str, ...], kv_cache:
     activation_bits = int(inputs.get("num_bits") or 16) if isinstance(inputs, dict) else 16
     group = int(weights.get("group_size") or 0)
     block = weights.get("block_structure")
+    targets = first.get("targets") if isinstance(first, dict) else None
+    named = tuple(str(t) for t in targets) if isinstance(targets, list) and "Linear" not in targets else ()
     fp4 = bits == 4 and weights.get("type") == "float"
     return Quantization(
         method="compressed-tensors",
@@ -114,6 +116,7 @@ def _compressed_tensors(raw: dict[str, Any], ignored: tuple[str, ...], kv_cache:
         zero_point=weights.get("symmetric") is False,
         block=(int(block[0]), int(block[1])) if isinstance(block, list) and len(block) == 2 else None,
         ignored=ignored,
+        targets=named,
         activation_bits=activation_bits,
         kv_cache=kv_cache,
     )

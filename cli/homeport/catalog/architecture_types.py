@@ -101,7 +101,8 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True):
 
     `bits` of a weight; `group_size` weights share a scale of `scale_bits` (0: one scale an output channel, -1: one a
     tensor) and, with `zero_point`, an offset of `bits`; `block` is a two-dimensional group. `ignored` are module
-    names (exact, `*` patterns, or `re:` expressions) that stay in the model's dtype; `only` restricts to a weight group.
+    names (exact, `*` patterns, or `re:` expressions) that stay in the model's dtype; `only` restricts to weight groups,
+    `targets` (where given) to module names.
     """
 
     method: str
@@ -112,6 +113,7 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True):
     block: tuple[int, int] | None = None
     ignored: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
     activation_bits: int = 16
     kv_cache: str | None = None
 
@@ -127,6 +129,7 @@ class Vision(msgspec.Struct, frozen=True, kw_only=True):
     patch_size: int
     image_size: int
     merge: int
+    tokens_per_image: int
     params: int
     weights: tuple[tuple[int, Weight], ...]
 
@@ -149,7 +152,8 @@ class Params(msgspec.Struct, frozen=True, kw_only=True):
 class Architecture(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True):
     """A model as its `config.json` describes it. Compared and hashed by identity: parse a config once.
 
-    `layer_order[i]` is the index into `layer_kinds` of layer i. `context_tokens` is the config's own limit.
+    `layer_order[i]` is the index into `layer_kinds` of layer i.
+    `context_tokens` is the config's own limit.
     `total_params` counts the language model and the tower; `active_params` what one token touches (embeddings and
     lm_head included, as published figures do). `weight_bytes`: the checkpoint's bytes as stored, where known.
     """
@@ -175,6 +179,7 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=
     params: Params
     total_params: int
     active_params: int
+    rope_elements: int = 0
     stated_params: int | None = None
     weight_bytes: int | None = None
 

@@ -31,7 +31,10 @@ def vision(config: dict[str, Any], text_hidden: int) -> Vision | None:
     )
     patch = _int(part, "patch_size", default=14)
     image = _int(part, "image_size", default=0)
-    merge = _int(part, "spatial_merge_size", "merge_kernel_size", default=1)
+    merge = _int(part, "spatial_merge_size", "merge_kernel_size") or _int(config, "spatial_merge_size")
+    merge = merge or (2 if kind in ("pixtral", "moonvit") or kind.startswith("qwen") else 1)
+    tokens = _int(config, "mm_tokens_per_image") or (256 if str(config.get("model_type")) == "gemma3" else 0)
+    tokens = tokens or (max(1, image // (patch * merge)) ** 2 if image else 0)
     weights = _weights(config, part, kind, hidden, layers, width, patch, image, text_hidden)
     return Vision(
         kind=kind,
@@ -42,6 +45,7 @@ def vision(config: dict[str, Any], text_hidden: int) -> Vision | None:
         patch_size=patch,
         image_size=image,
         merge=merge,
+        tokens_per_image=tokens,
         params=sum(count * w.params for count, w in weights),
         weights=weights,
     )
