@@ -1,9 +1,10 @@
 """Values that the command line or the environment puts over a file, or that make a whole spec by themselves."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
-from homeport.errors import Problem
+from homeport.errors import Problem, SpecError
 from homeport.spec.compose import compose
 from homeport.spec.load import Loaded, load, to_spec
 from homeport.spec.source import Path, Source, spec_error
@@ -12,19 +13,69 @@ Overrides = Mapping[Path, tuple[Any, str]]
 """Path of a field -> its value, and what sets it (`--gpu`, `HOMEPORT_GPU`)."""
 
 FROM_FLAGS = "command line"
+_WORKLOAD: Path = ("models", 0, "workload")
+# what a spec of flags alone needs: field -> the flag and what to say where it is missing
+NEEDED: dict[Path, tuple[str, str]] = {
+    ("models", 0, "model"): (
+        "--model",
+        "for example --model meta-llama/Llama-3.1-8B-Instruct; `homeport models list` shows more",
+    ),
+    (*_WORKLOAD, "requests_per_day"): (
+        "--requests-per-day",
+        "requests a day on average, for example --requests-per-day 100000",
+    ),
+    (*_WORKLOAD, "input_tokens"): (
+        "--input-tokens",
+        "prompt tokens of an average request, for example --input-tokens 1000",
+    ),
+    (*_WORKLOAD, "output_tokens"): (
+        "--output-tokens",
+        "generated tokens of an average request, for example --output-tokens 500",
+    ),
+}
+
+
+def missing_flags(overrides: Overrides) -> list[Problem]:
+    """Return a problem for each flag that a spec of flags alone needs and does not have."""
+    return [
+        Problem(message="missing", path=path, help=advice)
+        for path, (_, advice) in NEEDED.items()
+        if path not in overrides
+    ]
 
 
 def from_flags(overrides: Overrides) -> Loaded:
-    """Make a spec of one model from flags alone. Problems name the flag. Raises SpecError with all of them."""
-    value: dict[str, Any] = {"version": 1, "models": [{}]}
+    """Make a spec of one model from flags alone.
+
+    Raises SpecError with every problem, the missing flags included; a command that knows more (that `--model` names
+    no model) adds its own with `and_also`.
+    """
+    value: dict[str, Any] = {"version": 1, "models": [{"workload": {}}]}
     for path, (given, _) in overrides.items():
         _set(value, path, given)
     model = value["models"][0]
     name = _name_of(str(model.get("model", "model")))
     model.setdefault("name", name)
     value.setdefault("name", name)
-    source = Source(name=FROM_FLAGS, flags={path: origin for path, (_, origin) in overrides.items()})
-    return Loaded(spec=to_spec(value, source, [], True), source=source)
+    names = {path: origin for path, (_, origin) in overrides.items()}
+    source = Source(
+        name=FROM_FLAGS, flags=names | {p: flag for p, (flag, _) in NEEDED.items() if p not in names}
+    )
+    missing = missing_flags(overrides)
+    try:
+        return Loaded(spec=to_spec(value, source, list(missing), rewrite=True), source=source)
+    except SpecError as error:
+        told = {
+            problem.path for problem in missing
+        }  # the walker misses the same fields, in the words of a file
+        others = [problem for problem in error.problems if problem.path not in told]
+        raise spec_error([*others, *missing], source) from None
+
+
+def and_also(error: SpecError, problems: list[Problem]) -> SpecError:
+    """Return `error` with more problems among its own, in the order of its source."""
+    everything = [*error.problems, *problems]
+    return spec_error(everything, error.source) if isinstance(error.source, Source) else SpecError(everything)
 
 
 def load_with(text: str | bytes, name: str, overrides: Overrides) -> Loaded:
@@ -34,8 +85,8 @@ def load_with(text: str | bytes, name: str, overrides: Overrides) -> Loaded:
     """
     if not overrides:
         return load(text, name)
-    plain = text.decode("utf-8-sig", "replace") if isinstance(text, bytes) else text
-    composed = compose(plain.removeprefix("\ufeff"))
+    plain = text.decode("utf-8-sig", "replace") if isinstance(text, bytes) else text.removeprefix("\ufeff")
+    composed = compose(plain)
     value = composed.value
     if composed.problems or not composed.complete or not isinstance(value, dict):
         return load(text, name)
@@ -67,7 +118,7 @@ def load_with(text: str | bytes, name: str, overrides: Overrides) -> Loaded:
 
 
 def _set(value: Any, path: Path, given: Any) -> None:
-    for step, following in zip(path, path[1:], strict=False):
+    for step, following in pairwise(path):
         if isinstance(step, int):
             value = value[step]
         else:
@@ -85,5 +136,3 @@ def _name_of(model: str) -> str:
         label = label.replace("--", "-")
     label = label[:40].strip("-")
     return label if label and label[0].isalpha() else f"model-{label}".strip("-")[:40].strip("-")
-
-

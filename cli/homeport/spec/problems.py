@@ -16,7 +16,7 @@ def describe(problem: Problem, source: Source) -> str:
     """
     message = printable(problem.message)
     text = [f"{_where(problem, source)}{message}"]
-    if source.flags is None and not _secret(problem):
+    if problem.path not in source.flags and not _secret(problem):
         text += _excerpt(source, *position(problem, source))
     if problem.help:
         text.append(f"help: {printable(problem.help)}")
@@ -28,18 +28,21 @@ def describe_all(error: SpecError, source: Source | None = None) -> list[str]:
     if isinstance(error.source, Source):
         source = error.source
     if source is None:
-        source = Source(name="", flags={})
+        source = Source(name="")
     return [describe(problem, source) for problem in error.problems]
 
 
 def _where(problem: Problem, source: Source) -> str:
-    if source.flags is not None:
-        flag = source.flags.get(problem.path)
-        where = flag or path_text(problem.path)
-        return f"{where}: " if where else ""
+    flag = source.flags.get(problem.path)
+    if flag:
+        return f"{flag}: "
+    if not source.text and source.flags:  # flags alone: there is one model, and no file to point into
+        path = path_text(problem.path[2:] if problem.path[:2] == ("models", 0) else problem.path)
+        return f"{path}: " if path else ""
     line, column = position(problem, source)
-    path = f"{path_text(problem.path)}: " if problem.path else ""
-    return f"{printable(source.name)}:{line}:{column}: {path}"
+    path = path_text(problem.path)
+    where = f"{printable(source.name)}:{line}:{column}: " if source.name else ""
+    return f"{where}{path}: " if path else where
 
 
 def _secret(problem: Problem) -> bool:

@@ -53,15 +53,16 @@ class Placed(Problem, frozen=True, kw_only=True):
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """What the user wrote: a file's text, or the command line (`flags`: path -> the flag that set it).
+    """What the user wrote: a file's text, flags over it, or flags alone.
 
-    `places` are the entries of the top-level mapping, as the composer met them.
+    `places` are the entries of the top-level mapping, as the composer met them; `flags` the fields that something
+    else than the file sets, and its name (`--gpu`, `HOMEPORT_GPU`).
     """
 
     name: str
     text: str = ""
     places: dict[str | int, Marks] = {}
-    flags: Mapping[Path, str] | None = None
+    flags: Mapping[Path, str] = {}
 
     def find(self, path: Path) -> Marks | None:
         """Return the place of exactly `path`, or None where the text has no such entry."""
@@ -108,12 +109,11 @@ def spec_error(problems: Iterable[Problem], source: Source) -> SpecError:
 
 
 def position(problem: Problem, source: Source) -> tuple[int, int]:
-    """Return the 1-based (line, column) of a problem; for flags their order on the command line comes first."""
+    """Return the 1-based (line, column) of a problem; for one of a flag, line 0 and the flag's place among them."""
+    if problem.path in source.flags:
+        return 0, list(source.flags).index(problem.path)
     if isinstance(problem, Placed):
         return problem.line, problem.column
-    if source.flags is not None:
-        paths = list(source.flags)
-        return (paths.index(problem.path), 0) if problem.path in source.flags else (len(paths), 0)
     return source.locate(problem.path)
 
 
