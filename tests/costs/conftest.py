@@ -61,6 +61,7 @@ def make_plan(
     )
     planned = SimpleNamespace(
         spec=model,
+        precision="bf16",
         gpu=SimpleNamespace(id=gpu),
         engine=SimpleNamespace(engine="vllm"),
         source=SimpleNamespace(weight_bytes=141_107_412_992),

@@ -18,22 +18,31 @@ from homeport.costs.api import api_bill, requests_per_day, tokens_per_day, usd_p
 from homeport.costs.breakeven import RANGE, OwnCost, breakeven
 from homeport.costs.money import DAYS_PER_MONTH, MILLION, decimal, total
 from homeport.costs.own import guide_lines, load_lines
-from homeport.costs.types import Bill, Breakeven, Options, SelfHosted
+from homeport.costs.types import Bill, Breakeven, Deployment, Options, SelfHosted
 from homeport.errors import HomeportError
 
 if TYPE_CHECKING:
     from homeport.catalog.types import ApiPrice
-    from homeport.planning.types import Plan
+    from homeport.planning.types import ModelPlan, Plan
 
 Replan = Callable[[float], "Plan"]
 """Plans the whole spec for so many requests a day, shared among its models as the spec shares them."""
 
 
-def cost(replan: Replan, load: float, prices: Sequence[ApiPrice], options: Options | None = None) -> Bill:
+def cost(
+    replan: Replan,
+    load: float,
+    prices: Sequence[ApiPrice],
+    options: Options | None = None,
+    *,
+    pinned: Callable[[Plan], Replan] | None = None,
+) -> Bill:
     """Bill own hosting and every API model of `prices` (in their order), and find each breakeven.
 
     `load` is the spec's requests a day, all models together; growth and retries of `options` are added here. Loads of
-    breakevens count requests before retries. Raises what `replan` raises for the load itself.
+    breakevens count requests before retries. `pinned` makes a `replan` that keeps a plan's GPUs: it is used where the
+    bill's price of a GPU hour isn't the one that plans choose by, so that the cheapest fleet cannot be found by it.
+    Raises what `replan` raises for the load itself.
     """
     options = options or Options()
     grown = decimal(load) * (1 + options.growth_percent / 100)
@@ -49,7 +58,10 @@ def cost(replan: Replan, load: float, prices: Sequence[ApiPrice], options: Optio
         range_requests_per_day=loads,
         self_hosted=own,
         api=tuple(api_bill(price, plan.spec, days) for price in prices),
-        breakeven=_breakevens(replan, plan, prices, options, loads),
+        deployments=tuple(_deployment(model) for model in plan.models),
+        breakeven=_breakevens(
+            pinned(plan) if pinned and keeps_gpus(options) else replan, plan, prices, options, loads
+        ),
         assumptions=tuple(_assumptions(plan, options)),
         warnings=plan.warnings + tuple(text for model in plan.models for text in model.warnings),
     )
@@ -66,6 +78,22 @@ def self_hosted(plan: Plan, options: Options) -> SelfHosted:
         usd_per_million_tokens=None if amount is None else (amount / mtok).quantize(Decimal("0.0001")),
         lines=tuple(lines),
         idle_gpus=sum(pool.idle_gpus for pool in plan.pools),
+    )
+
+
+def keeps_gpus(options: Options) -> bool:
+    """Say whether the price of a GPU hour is not the price table's, so that breakevens keep the plan's GPUs."""
+    return options.method == "guide" or options.gpu_usd_per_hour is not None
+
+
+def _deployment(model: ModelPlan) -> Deployment:
+    return Deployment(
+        name=model.spec.name,
+        model=model.spec.model,
+        precision=model.precision,
+        gpu=model.gpu.id if model.gpu else None,
+        gpus_per_replica=model.gpus_per_replica,
+        replicas=model.replicas_planned,
     )
 
 
@@ -137,7 +165,11 @@ def _assumptions(plan: Plan, options: Options) -> list[str]:
         if options.egress_usd_per_month is not None:
             texts.append("egress grows with the load")
     if options.gpu_usd_per_hour is not None:
-        texts.append("the hardware was chosen by the price table; your price of a GPU hour only bills it")
+        texts.append("your price of a GPU hour is for the GPUs that were chosen by the price table")
+    if keeps_gpus(options) and plan.pools:
+        texts.append(
+            "breakevens keep these GPUs and their number in a replica; replicas are added as the load needs"
+        )
     if options.growth_percent:
         texts.append(f"the load has grown by {options.growth_percent}%")
     if options.retries_percent:

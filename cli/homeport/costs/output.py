@@ -6,6 +6,8 @@ import csv
 import io
 from decimal import Decimal
 
+import msgspec
+
 from homeport.costs.types import ApiBill, Bill, Breakeven, Line, SelfHosted
 
 SCHEMA_VERSION = 1
@@ -36,6 +38,7 @@ def as_dict(bill: Bill) -> dict[str, object]:
         "method": bill.method,
         "requests_per_day": plain(bill.requests_per_day),
         "tokens_per_month": plain(bill.tokens_per_month),
+        "deployments": [msgspec.structs.asdict(deployment) for deployment in bill.deployments],
         "self_hosted": _self_hosted(bill.self_hosted),
         "api": [_api(api) for api in bill.api],
         "breakeven": [_breakeven(found) for found in bill.breakeven],

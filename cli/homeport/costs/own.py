@@ -25,6 +25,7 @@ WEIGHTS_VOLUME_FACTOR = 1.2
 
 def load_lines(plan: Plan, options: Options) -> list[Line]:
     """Return the lines of the load-aware method: nodes, weights, exposure, platform. Unknown prices stay unknown."""
+    local = plan.spec.target.platform in LOCAL
     lines = [_nodes(pool, plan, options) for pool in plan.pools]
     pooled = {name for pool in plan.pools for name in pool.models}
     unpooled = tuple(model.spec.name for model in plan.models if model.spec.name not in pooled)
@@ -34,7 +35,7 @@ def load_lines(plan: Plan, options: Options) -> list[Line]:
         )
     lines += [line for model in plan.models if (line := _weights(model, options)) is not None]
     lines += _exposure(plan, options)
-    if plan.spec.target.platform not in LOCAL or options.platform_usd_per_month is not None:
+    if not local or options.platform_usd_per_month is not None:
         lines.append(
             _given(
                 "cluster and its system nodes",

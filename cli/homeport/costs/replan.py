@@ -9,27 +9,45 @@ import msgspec
 from homeport.costs.api import requests_per_day
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from homeport.planning.plan import Planner
     from homeport.planning.types import Plan
-    from homeport.spec.models import Spec
+    from homeport.spec.models import ModelSpec, Spec
 
 
-def replanner(planner: Planner, spec: Spec) -> Callable[[float], Plan]:
-    """Return a function that plans `spec` for so many requests a day, shared among its models as they are now."""
-    total = float(requests_per_day(spec))
+class Replanner:
+    """Plans a spec for any number of requests a day, shared among its models as the spec shares them."""
 
-    def replan(load: float) -> Plan:
-        models = tuple(
-            msgspec.structs.replace(
+    def __init__(self, planner: Planner, spec: Spec) -> None:
+        """`planner` remembers what it has worked out, so one serves all loads."""
+        self._planner = planner
+        self._spec = spec
+        self._total = float(requests_per_day(spec))
+
+    def __call__(self, load: float) -> Plan:
+        """Plan for `load` requests a day, all models together. Raises SpecError where the spec cannot carry it."""
+
+        def loaded(model: ModelSpec) -> ModelSpec:
+            share = model.workload.requests_per_day / self._total
+            workload = msgspec.structs.replace(model.workload, requests_per_day=load * share)
+            return msgspec.structs.replace(model, workload=workload)
+
+        models = tuple(loaded(model) for model in self._spec.models)
+        return self._planner.plan(msgspec.structs.replace(self._spec, models=models))
+
+    def pinned(self, plan: Plan) -> Replanner:
+        """Return one that keeps the GPUs of `plan` and their number in a replica."""
+        chosen = {model.spec.name: model for model in plan.models}
+
+        def kept(model: ModelSpec) -> ModelSpec:
+            made = chosen[model.name]
+            if made.gpu is None:
+                return model
+            return msgspec.structs.replace(
                 model,
-                workload=msgspec.structs.replace(
-                    model.workload, requests_per_day=load * (model.workload.requests_per_day / total)
-                ),
+                gpu=made.gpu.id,
+                tensor_parallel_size=made.settings.tensor_parallel_size,
+                pipeline_parallel_size=made.settings.pipeline_parallel_size,
             )
-            for model in spec.models
-        )
-        return planner.plan(msgspec.structs.replace(spec, models=models))
 
-    return replan
+        models = tuple(kept(model) for model in self._spec.models)
+        return Replanner(self._planner, msgspec.structs.replace(self._spec, models=models))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from homeport.costs.output import UNKNOWN, plain
-from homeport.costs.types import ApiBill, Bill, Breakeven, Line, SelfHosted
+from homeport.costs.types import ApiBill, Bill, Breakeven, Deployment, Line, SelfHosted
 
 METHODS = {"load": "load-aware method", "guide": "the guide's method"}
 Style = Callable[[str], str]
@@ -17,12 +17,14 @@ def as_table(bill: Bill, bold: Style = str) -> str:
     notes = Footnotes()
     blocks = [
         f"{bold(bill.name)}: {number(bill.requests_per_day)} requests a day, "
-        f"{number(bill.tokens_per_month / 1_000_000)} million tokens a month ({METHODS[bill.method]})",
+        f"{number(bill.tokens_per_month / 1_000_000)} million tokens a month ({METHODS[bill.method]})\n"
+        + "\n".join(f"  {_deployment(made)}" for made in bill.deployments),
         _own(bill, notes, bold),
     ]
     if bill.api:
         blocks += [_apis(bill, notes, bold), _breakevens(bill, bold)]
-    blocks.append("\n".join([*notes.lines(), *(f"- {text}" for text in bill.assumptions)]))
+    blocks.append("\n".join([bold("Assumptions"), *(f"  {text}" for text in bill.assumptions)]))
+    blocks.append("\n".join(notes.lines()))
     return "\n\n".join(blocks)
 
 
@@ -52,6 +54,12 @@ class Footnotes:
             *(f"* {about}: {'; '.join(dict.fromkeys(whats))}" for about, whats in self._stars.items()),
             *(f"[{mark}] {text}" for text, mark in self._sources.items()),
         ]
+
+
+def _deployment(made: Deployment) -> str:
+    replicas = "1 replica" if made.replicas == 1 else f"{made.replicas} replicas"
+    where = f"of {made.gpus_per_replica} × {made.gpu}" if made.gpu else "without a GPU"
+    return f"{made.name}: {made.model}, {made.precision}, {replicas} {where}"
 
 
 def _own(bill: Bill, notes: Footnotes, bold: Style) -> str:

@@ -94,6 +94,17 @@ class Breakeven(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool = True
 
 
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """What the bill of own hosting pays for: `replicas` of a model, each on `gpus_per_replica` GPUs (None: no GPU)."""
+
+    name: str
+    model: str
+    precision: str
+    gpu: str | None
+    gpus_per_replica: int
+    replicas: int
+
+
 class Bill(msgspec.Struct, frozen=True, kw_only=True):
     """Own hosting next to the APIs, for one load."""
 
@@ -102,6 +113,7 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_day: Decimal
     tokens_per_month: Decimal
     range_requests_per_day: tuple[int, int]
+    deployments: tuple[Deployment, ...]
     self_hosted: SelfHosted
     api: tuple[ApiBill, ...]
     breakeven: tuple[Breakeven, ...]
