@@ -79,7 +79,9 @@ def main(paths: list[str]) -> None:
     """Write one list a dump, one flag a line."""
     for path in paths:
         result = compact(json.loads(Path(path).read_text()))
-        rows = ",\n".join(json.dumps(f, ensure_ascii=False, separators=(",", ":")) for f in result.pop("flags"))
+        rows = ",\n".join(
+            json.dumps(f, ensure_ascii=False, separators=(",", ":")) for f in result.pop("flags")
+        )
         head = json.dumps(result, ensure_ascii=False)[:-1]
         target = DATA / f"{result['engine']}-{result['version']}.json"
         target.write_text(f'{head}, "flags": [\n{rows}\n]}}\n')

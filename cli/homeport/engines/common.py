@@ -46,7 +46,9 @@ def writable(launch: Launch, caches: str) -> tuple[WritablePath, ...]:
     paths = [
         WritablePath(name="cache", path=CACHE, why=f"home of the process, {caches}"),
         WritablePath(name="tmp", path="/tmp", why="sockets and temporary files"),
-        WritablePath(name="shm", path="/dev/shm", why="memory shared by the engine's processes", memory_backed=True),
+        WritablePath(
+            name="shm", path="/dev/shm", why="memory shared by the engine's processes", memory_backed=True
+        ),
     ]
     if not launch.model.startswith("/"):
         paths.insert(1, WritablePath(name="hub-cache", path=HUB_CACHE, why="weights downloaded from the Hub"))

@@ -25,7 +25,9 @@ def server(release: Release, launch: Launch) -> Server:
     if launch.tensor_parallel_size * launch.pipeline_parallel_size * launch.nodes > 1:
         raise common.refuse("the cpu engine runs one process on one node", "tensor_parallel_size")
     if launch.quantization is not None or launch.kv_cache_dtype == "fp8":
-        raise common.refuse("the cpu engine makes no fp8", "precision" if launch.quantization else "kv_cache_dtype")
+        raise common.refuse(
+            "the cpu engine makes no fp8", "precision" if launch.quantization else "kv_cache_dtype"
+        )
     gpu = vllm.server(release, msgspec.structs.replace(launch, extra_args=()))
     gib = launch.cpu_kv_cache_gib if launch.cpu_kv_cache_gib is not None else DEFAULT_KV_CACHE_GIB
     return msgspec.structs.replace(

@@ -42,7 +42,12 @@ class Reader:
     def argument(self, at: int, arg: str, following: tuple[str, ...]) -> int:
         """Check one argument, and return how many of the `following` values belong to it."""
         if not _looks_like_flag(arg):
-            self.problem(at, arg, f"'{arg}' belongs to no flag", "write --flag=value, or the flag just before its value")
+            self.problem(
+                at,
+                arg,
+                f"'{arg}' belongs to no flag",
+                "write --flag=value, or the flag just before its value",
+            )
             return 0
         if UNPRINTABLE.search(arg):
             self.problem(at, arg, f"{arg!r} has a control character")
@@ -50,14 +55,19 @@ class Reader:
         split = [] if self.quoted else [a for a in (arg, *following) if SHELL.search(a)]
         if split:
             self.problem(
-                at, arg, f"{self.command} would split or expand '{split[0]}': its image passes arguments on unquoted"
+                at,
+                arg,
+                f"{self.command} would split or expand '{split[0]}': its image passes arguments on unquoted",
             )
             return len(following)
         name, equals, value = arg.partition("=")
         if BLANK.search(name):
             first, _, rest = arg.partition(" ")
             self.problem(
-                at, arg, f"'{arg}' is one argument for {self.command}, blank included", f"write {first}={rest.strip()}"
+                at,
+                arg,
+                f"'{arg}' is one argument for {self.command}, blank included",
+                f"write {first}={rest.strip()}",
             )
             return 0
         flag, dotted = self.find(name)
@@ -85,7 +95,15 @@ class Reader:
             return self.by_name[wanted], False
         base, dot, key = wanted.partition(".")
         flag = self.by_name.get(base)
-        if flag and self.flags.dotted and dot and key and flag.takes == "one" and flag.kind in ("json", "str") and not flag.choices:
+        if (
+            flag
+            and self.flags.dotted
+            and dot
+            and key
+            and flag.takes == "one"
+            and flag.kind in ("json", "str")
+            and not flag.choices
+        ):
             return flag, True
         return None, False
 
@@ -117,7 +135,10 @@ class Reader:
         close = nearest(name, [n for f in self.flags.flags for n in f.names if n.startswith("--")])
         by_hand = " (the list is by hand, from the documentation)" if self.flags.by_hand else ""
         self.problem(
-            at, arg, f"{self.command} has no flag {name}{by_hand}", f"did you mean {' or '.join(close)}?" if close else None
+            at,
+            arg,
+            f"{self.command} has no flag {name}{by_hand}",
+            f"did you mean {' or '.join(close)}?" if close else None,
         )
 
     def refuse_owned(self, at: int, arg: str, name: str, field: str) -> None:

@@ -35,7 +35,9 @@ def release(engine: str, version: str | None = None) -> Release:
     known = [r for r in releases() if r.engine == name]
     if not known:
         names = {r.engine for r in releases()} | set(ALIASES)
-        raise NotFoundError("engine", engine, nearest(engine, sorted(names)), help=f"known: {', '.join(sorted(names))}")
+        raise NotFoundError(
+            "engine", engine, nearest(engine, sorted(names)), help=f"known: {', '.join(sorted(names))}"
+        )
     if version is None:
         return known[0]
     wanted = version.removeprefix("v")

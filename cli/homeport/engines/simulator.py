@@ -47,7 +47,9 @@ def server(release: Release, launch: Launch) -> Server:
         readiness=Probe(path="/health", timeout_s=5, period_s=5, failure_threshold=3),
         liveness=None,
         metrics=release.metrics,
-        drain=common.drain(launch, own=True, why="the simulator finishes open requests for --shutdown-timeout seconds"),
+        drain=common.drain(
+            launch, own=True, why="the simulator finishes open requests for --shutdown-timeout seconds"
+        ),
         writable=(WritablePath(name="tmp", path="/tmp", why="Python's temporary files"),),
         files={FILE: (files("homeport.engines") / "data" / "simulator.py").read_text(encoding="utf-8")},
         api_key_variable="VLLM_API_KEY" if launch.api_key_env else None,

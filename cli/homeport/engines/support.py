@@ -7,6 +7,9 @@ from homeport.engines.types import Release
 # vLLM refuses these in float16 ("numerical instability").
 NOT_IN_FLOAT16 = frozenset({"gemma2", "gemma3", "gemma3_text", "glm4", "plamo2"})
 
+# Image towers whose models an engine lacks though it serves their language model (same tables as `model_types`).
+UNSERVED_TOWERS = {"tgi": ("pixtral", "moonvit"), "trtllm": ("moonvit",)}
+
 FP8_LEAST = {"vllm": 7.5, "sglang": 8.0, "tgi": 8.0, "trtllm": 8.9}
 """Least compute capability for fp8 weights. 8.9 computes in fp8; below, Marlin kernels keep the weights in fp8 and compute
 in 16 bits (docs.vllm.ai v0.32.0, FP8 W8A8: 7.5; Fp8Config of SGLang and TGI's quantisation guide: 8.0)."""
@@ -27,8 +30,12 @@ def unsupported(release: Release, arch: Architecture, gpu: Gpu | None, precision
         return None
     if release.engine == "cpu":
         return _on_cpu(release, arch, gpu, precision)
-    if release.model_types and arch.model_type not in release.model_types:
+    # The parsed type is the language model's: `gemma3_text` of a `gemma3`.
+    types = {arch.model_type, arch.model_type.removesuffix("_text")}
+    if release.model_types and not types & set(release.model_types):
         return f"{name} does not serve models of type {arch.model_type}"
+    if arch.vision is not None and arch.vision.kind in UNSERVED_TOWERS.get(release.engine, ()):
+        return f"{name} does not serve {arch.model_type} models that read images ({arch.vision.kind})"
     return (
         (_card(release, gpu) if gpu else None)
         or _method(release, arch, precision)
@@ -97,7 +104,9 @@ def _numbers(release: Release, arch: Architecture, gpu: Gpu, precision: str) -> 
         if arch.dtype == "bfloat16" and arch.model_type in NOT_IN_FLOAT16:
             return f"{arch.model_type} is unstable in float16, and a {gpu.id} (compute capability {capability}) has no bfloat16"
     formats = {_family(stored), stored.method} if stored is not None else {precision}
-    if formats & {"fp8", "fp8_block"} or (stored is not None and stored.bits == 8 and stored.method in ("quark", "modelopt")):
+    if formats & {"fp8", "fp8_block"} or (
+        stored is not None and stored.bits == 8 and stored.method in ("quark", "modelopt")
+    ):
         least = FP8_LEAST[release.engine]
         if capability < least:
             return f"fp8 in {release.engine} needs compute capability {least}, {has}"

@@ -88,12 +88,16 @@ def server(release: Release, launch: Launch) -> Server:
         liveness=None,
         metrics=release.metrics,
         drain=common.drain(
-            launch, own=True, why="the launcher finishes open requests for --graceful-termination-timeout seconds"
+            launch,
+            own=True,
+            why="the launcher finishes open requests for --graceful-termination-timeout seconds",
         ),
         writable=common.writable(launch, "compiled kernels"),
         shm_gib=SHM_GIB,
         api_key_variable="API_KEY" if launch.api_key_env else None,
-        warnings=(f"TGI cannot be given a name: it answers as '{launch.model}', whatever model a request names",),
+        warnings=(
+            f"TGI cannot be given a name: it answers as '{launch.model}', whatever model a request names",
+        ),
     )
 
 
@@ -101,9 +105,13 @@ def check(launch: Launch) -> None:
     """Raise SpecError for what TGI has no way to do."""
     if launch.nodes > 1 or launch.pipeline_parallel_size > 1:
         raise common.refuse(
-            "TGI has no pipeline parallelism and runs on one node only", "pipeline_parallel_size", help="use vllm or sglang"
+            "TGI has no pipeline parallelism and runs on one node only",
+            "pipeline_parallel_size",
+            help="use vllm or sglang",
         )
     if launch.kv_cache_dtype not in ("auto", "fp8"):
-        raise common.refuse(f"TGI's KV cache has the weights' type or fp8, not {launch.kv_cache_dtype}", "kv_cache_dtype")
+        raise common.refuse(
+            f"TGI's KV cache has the weights' type or fp8, not {launch.kv_cache_dtype}", "kv_cache_dtype"
+        )
     if launch.weight_dtype not in ("auto", "float16", "bfloat16"):
         raise common.refuse(f"TGI computes in float16 or bfloat16, not {launch.weight_dtype}", "precision")

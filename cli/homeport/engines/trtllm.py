@@ -95,10 +95,14 @@ def check(release: Release, launch: Launch) -> None:
             help="use vllm or sglang, or a GPU of which one node holds enough",
         )
     if launch.api_key_env:
-        raise common.refuse(f"trtllm-serve {release.version} has no API key", "api_key", help="use vllm or sglang")
+        raise common.refuse(
+            f"trtllm-serve {release.version} has no API key", "api_key", help="use vllm or sglang"
+        )
     if launch.adapters:
         raise common.refuse(
-            "trtllm-serve takes LoRA adapters per request, not under names of their own", "adapters", help="use vllm or sglang"
+            "trtllm-serve takes LoRA adapters per request, not under names of their own",
+            "adapters",
+            help="use vllm or sglang",
         )
     if launch.quantization is not None:
         raise common.refuse(
@@ -108,7 +112,8 @@ def check(release: Release, launch: Launch) -> None:
         )
     if launch.kv_cache_dtype not in ("auto", "fp8"):
         raise common.refuse(
-            f"TensorRT-LLM's KV cache has the weights' type or fp8, not {launch.kv_cache_dtype}", "kv_cache_dtype"
+            f"TensorRT-LLM's KV cache has the weights' type or fp8, not {launch.kv_cache_dtype}",
+            "kv_cache_dtype",
         )
 
 

@@ -4,7 +4,7 @@ Facts: the argument parsers of 0.32.0 and 0.33.0, docs.vllm.ai, and a run of 0.3
 """
 
 from homeport.engines import common
-from homeport.engines.types import Launch, Probe, Release, Server
+from homeport.engines.types import Drain, Launch, Probe, Release, Server
 
 # Flags that homeport renders, and where in the spec their value comes from. "-" with a reason: no field, because the
 # rest of the manifests depends on homeport's own value.
@@ -104,8 +104,12 @@ def arguments(launch: Launch, memory_fraction: float | None) -> list[str]:
                 "--served-model-name": launch.served_name,
                 "--port": 8000,
                 "--revision": launch.revision,
-                "--tensor-parallel-size": launch.tensor_parallel_size if launch.tensor_parallel_size > 1 else None,
-                "--pipeline-parallel-size": launch.pipeline_parallel_size if launch.pipeline_parallel_size > 1 else None,
+                "--tensor-parallel-size": launch.tensor_parallel_size
+                if launch.tensor_parallel_size > 1
+                else None,
+                "--pipeline-parallel-size": launch.pipeline_parallel_size
+                if launch.pipeline_parallel_size > 1
+                else None,
                 "--max-model-len": launch.max_model_len,
                 "--dtype": None if launch.weight_dtype == "auto" else launch.weight_dtype,
                 "--quantization": launch.quantization,
@@ -147,7 +151,7 @@ def environment(launch: Launch) -> dict[str, str]:
     }
 
 
-def drain(launch: Launch) -> common.Drain:
+def drain(launch: Launch) -> Drain:
     """vLLM's default on SIGTERM truncates answers or hangs, and so does a time-out that is shorter than a request."""
     return common.drain(
         launch,
