@@ -20,14 +20,20 @@ from homeport.sizing.memory_checks import (
 )
 from homeport.sizing.memory_constants import GIB
 from homeport.sizing.memory_engines import Rules, large_gpu, rules
+from homeport.sizing.memory_explain import explain_memory
 from homeport.sizing.memory_kv import CACHE_BYTES, Layout, capacity, layout
 from homeport.sizing.memory_weights import DTYPE_BYTES, weights
 from homeport.sizing.types import Memory, Settings
 
 __all__ = [
+    "Budget",
+    "Rank",
+    "budget",
+    "explain_memory",
     "largest_max_model_len",
     "size",
     "tensor_parallel_problem",
+    "tightest",
     "usable_gib",
     "valid_pipeline_parallel_sizes",
     "valid_tensor_parallel_sizes",
@@ -96,7 +102,7 @@ def lora_gib(arch: Architecture, layers: tuple[int, ...], settings: Settings) ->
     if not settings.adapters:
         return 0.0
     rank, tensor = settings.adapter_rank or 16, settings.tensor_parallel_size
-    elements = 0
+    elements = 0.0
     for i in layers:
         for weight in arch.layer_kinds[arch.layer_order[i]].weights:
             if weight.linear and weight.group != "experts":
@@ -184,7 +190,7 @@ def _blocks(rank: Rank) -> int:
     return int(rank.kv_cache_gib * GIB // rank.layout.block_bytes) if rank.layout.block_bytes else 0
 
 
-def _tightest(ranks: tuple[Rank, ...]) -> Rank:
+def tightest(ranks: tuple[Rank, ...]) -> Rank:
     """The rank that decides how many blocks the whole replica has."""
     return min(ranks, key=lambda rank: (_blocks(rank) if rank.layout.block_bytes else 1 << 60, rank.kv_cache_gib))
 
@@ -194,7 +200,7 @@ def size(arch: Architecture, gpu: Gpu, settings: Settings) -> Memory:
     """What one GPU holds, the KV cache's tokens, and whether the engine comes up with exactly these settings."""
     why = refusal(arch, gpu, settings)
     length = settings.max_model_len or arch.context_tokens or const.UNKNOWN_CONTEXT_TOKENS
-    divided = tensor_parallel_problem(arch, settings.tensor_parallel_size, None, settings.engine) is None
+    divided = tensor_parallel_problem(arch, settings.tensor_parallel_size, None) is None
     if why and (not divided or settings.pipeline_parallel_size > arch.layers or min(
         settings.tensor_parallel_size, settings.pipeline_parallel_size
     ) < 1):  # fmt: skip
@@ -204,7 +210,7 @@ def size(arch: Architecture, gpu: Gpu, settings: Settings) -> Memory:
             max_concurrency=0.0, max_model_len=length,
         )  # fmt: skip
     made = budget(arch, gpu, settings)
-    rank = _tightest(made.ranks)
+    rank = tightest(made.ranks)
     blocks = max(0, _blocks(rank))
     needed = rank.layout.blocks_of_request(length, made.rules)
     tokens = capacity(rank.layout, blocks, made.rules)

@@ -11,11 +11,15 @@ from homeport.sizing.types import Settings
 _LEAST_CAPABILITY = {"fp8": 8.0, "fbgemm_fp8": 8.0, "fp8_block": 8.0, "mxfp4": 8.0, "nvfp4": 7.5, "awq": 7.5, "gptq": 6.0, "bitsandbytes": 7.0}
 
 
-def valid_tensor_parallel_sizes(arch: Architecture, engine: str = "vllm") -> tuple[int, ...]:
-    """Tensor parallel sizes up to 16 that divide the model, ascending; 1 is always among them."""
-    return tuple(
-        size for size in range(1, 17) if size == 1 or tensor_parallel_problem(arch, size, arch.quantization, engine) is None
-    )
+def valid_tensor_parallel_sizes(
+    arch: Architecture, engine: str = "vllm", quantization: str | None = None
+) -> tuple[int, ...]:
+    """Tensor parallel sizes up to 16 that divide the model, ascending; 1 is always among them.
+
+    `quantization` is what the weights are quantised to on load; blocks and groups must divide too.
+    """
+    quant, _ = quantization_in_use(arch, quantization)
+    return tuple(size for size in range(1, 17) if tensor_parallel_problem(arch, size, quant, engine) is None)
 
 
 def valid_pipeline_parallel_sizes(arch: Architecture, engine: str = "vllm") -> tuple[int, ...]:
@@ -24,7 +28,9 @@ def valid_pipeline_parallel_sizes(arch: Architecture, engine: str = "vllm") -> t
 
 
 @lru_cache(maxsize=4096)
-def tensor_parallel_problem(arch: Architecture, size: int, quant: Quantization | None, engine: str = "vllm") -> str | None:
+def tensor_parallel_problem(
+    arch: Architecture, size: int, quant: Quantization | None, engine: str = "vllm"
+) -> str | None:
     """Why the model can't be divided by `size`, in a sentence; None when it can."""
     if size == 1:
         return None
@@ -34,6 +40,9 @@ def tensor_parallel_problem(arch: Architecture, size: int, quant: Quantization |
             if attention.heads % size:
                 return f"{attention.heads} attention heads are not divisible by tensor parallel size {size}"
             kv = attention.kv_heads
+            if engine == "tgi" and not attention.latent_rank and kv % size:
+                # TGI gives each shard num_key_value_heads // shards heads and repeats none (flash_llama_modeling.py).
+                return f"{kv} KV heads are not divisible by {size} shards"
             if not attention.latent_rank and kv % size and size % kv:
                 return f"{kv} KV heads neither divide nor are divided by tensor parallel size {size}"
         elif attention.state_heads and attention.state_heads % size:
@@ -48,12 +57,12 @@ def tensor_parallel_problem(arch: Architecture, size: int, quant: Quantization |
                         f"{outputs // size} outputs a GPU ({weight.name}) are not divisible by the quantisation's "
                         f"block of {quant.block[1]} at tensor parallel size {size}"
                     )
-            if quant and weight.shard == "row" and weight.linear and quant.group_size > 1 and quant.method in ("awq", "gptq"):
-                if weight.inputs // size % quant.group_size:
-                    return (
-                        f"{weight.inputs // size} inputs a GPU ({weight.name}) are not divisible by the quantisation's "
-                        f"group of {quant.group_size} at tensor parallel size {size}"
-                    )
+            grouped = quant is not None and quant.method in ("awq", "gptq") and quant.group_size > 1
+            if quant and grouped and weight.shard == "row" and weight.linear and weight.inputs // size % quant.group_size:
+                return (
+                    f"{weight.inputs // size} inputs a GPU ({weight.name}) are not divisible by the quantisation's "
+                    f"group of {quant.group_size} at tensor parallel size {size}"
+                )
     return None
 
 

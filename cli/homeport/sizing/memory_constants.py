@@ -10,7 +10,7 @@ GIB: Final = 2**30
 MIB: Final = 2**20
 
 # The sampler's peak, in copies of a 32-bit matrix (requests x vocabulary) beside the logits themselves.
-# Before vLLM 0.16 top-k and top-p sort the logits (values, 64-bit indices, softmax, cumulative sum); later a Triton
+# Before vLLM 0.17 top-k and top-p sort the logits (values, 64-bit indices, softmax, cumulative sum); later a Triton
 # kernel masks them in place. Fitted: 3.12 on 0.19.0 (21 models); 9.05 on 0.6.5 and 0.11 (5 models).
 SAMPLER_COPIES: Final = 3.12
 SAMPLER_COPIES_SORT: Final = 9.05

@@ -97,7 +97,8 @@ def _vllm(
         max_model_len=length,
         v0=v0,
         chunked_prefill=chunked,
-        sorts_to_sample=version < (0, 16),
+        # The Triton kernel came with vLLM PR 33538 (February 2026).
+        sorts_to_sample=version < (0, 17),
         keeps_workspaces=version >= (0, 14),
         graphs_subtracted=version >= (0, 21),
         hybrid_groups=version >= (0, 10),

@@ -74,7 +74,7 @@ def layout(
     for i in range(arch.layers):
         attention = arch.attention_of(i)
         if attention.kind in ("mamba", "linear"):
-            key = (attention.kind, state_bytes(attention, tensor, each), None)
+            key: tuple[str, int, int | None] = (attention.kind, state_bytes(attention, tensor, each), None)
         elif attention.keeps_tokens:
             kind, window = attention.kind, attention.window_tokens
             if not hybrid:
