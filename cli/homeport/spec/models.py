@@ -291,10 +291,12 @@ class ModelSpec(Part, frozen=True, kw_only=True):
     gpu: Annotated[
         Text | None, Meta(description="GPU id, or a family such as H100; auto: the cheapest that works")
     ] = None
-    tensor_parallel_size: Annotated[Count | None, Meta(description="GPUs that share each layer; auto")] = None
-    pipeline_parallel_size: Annotated[Count | None, Meta(description="Groups of layers in a row; auto")] = (
-        None
-    )
+    tensor_parallel_size: Annotated[
+        Count | None, Meta(description="GPUs that share each layer; auto: as the plan finds")
+    ] = None
+    pipeline_parallel_size: Annotated[
+        Count | None, Meta(description="Groups of layers in a row; auto: as the plan finds")
+    ] = None
     replicas: Annotated[Replicas, Meta(description="How many replicas there may be")] = Replicas()
     max_model_len: Annotated[
         Annotated[int, Meta(ge=16, le=100_000_000)] | None,
@@ -303,14 +305,18 @@ class ModelSpec(Part, frozen=True, kw_only=True):
         ),
     ] = None
     max_num_seqs: Annotated[
-        Count | None, Meta(description="Most requests that run at once on a replica; auto")
+        Count | None,
+        Meta(description="Most requests that run at once on a replica; auto: the engine's default"),
     ] = None
     max_num_batched_tokens: Annotated[
-        Annotated[int, Meta(ge=16, le=1_000_000)] | None, Meta(description="Tokens of one engine step; auto")
+        Annotated[int, Meta(ge=16, le=1_000_000)] | None,
+        Meta(description="Tokens of one engine step; auto: the engine's default"),
     ] = None
     gpu_memory_utilization: Annotated[
         Annotated[float, Meta(gt=0, le=1)] | None,
-        Meta(description="Share of a GPU's memory that the engine may use (each engine's own meaning); auto"),
+        Meta(
+            description="Share of a GPU's memory that the engine may use (each engine's own meaning); auto: the engine's default"
+        ),
     ] = None
     latency: Annotated[Latency, Meta(description="What a user may wait for")] = Latency()
     adapters: Annotated[tuple[Adapter, ...], Meta(description="LoRA adapters")] = ()

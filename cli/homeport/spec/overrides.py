@@ -50,13 +50,7 @@ def from_flags(overrides: Overrides) -> Loaded:
     Raises SpecError with every problem, the missing flags included; a command that knows more (that `--model` names
     no model) adds its own with `and_also`.
     """
-    value: dict[str, Any] = {"version": 1, "models": [{"workload": {}}]}
-    for path, (given, _) in overrides.items():
-        _set(value, path, given)
-    model = value["models"][0]
-    name = _name_of(str(model.get("model", "model")))
-    model.setdefault("name", name)
-    value.setdefault("name", name)
+    value = values_of(overrides)
     names = {path: origin for path, (_, origin) in overrides.items()}
     source = Source(
         name=FROM_FLAGS, flags=names | {p: flag for p, (flag, _) in NEEDED.items() if p not in names}
@@ -65,11 +59,22 @@ def from_flags(overrides: Overrides) -> Loaded:
     try:
         return Loaded(spec=to_spec(value, source, list(missing), rewrite=True), source=source)
     except SpecError as error:
-        told = {
-            problem.path for problem in missing
-        }  # the walker misses the same fields, in the words of a file
+        # the walker misses the same fields, in the words of a file
+        told = {problem.path for problem in missing}
         others = [problem for problem in error.problems if problem.path not in told]
         raise spec_error([*others, *missing], source) from None
+
+
+def values_of(overrides: Overrides) -> dict[str, Any]:
+    """Return the plain values of a spec made of flags alone, its names made of the model's where none is given."""
+    value: dict[str, Any] = {"version": 1, "models": [{"workload": {}}]}
+    for path, (given, _) in overrides.items():
+        _set(value, path, given)
+    model = value["models"][0]
+    name = name_of(str(model.get("model") or "model"))
+    model.setdefault("name", name)
+    value.setdefault("name", name)
+    return value
 
 
 def and_also(error: SpecError, problems: list[Problem]) -> SpecError:
@@ -128,7 +133,7 @@ def _set(value: Any, path: Path, given: Any) -> None:
     value[path[-1]] = given
 
 
-def _name_of(model: str) -> str:
+def name_of(model: str) -> str:
     """A DNS label made of a model's id: its last part, in lower case, at most 40 characters."""
     last = model.rstrip("/").rsplit("/", 1)[-1].removesuffix(".json").lower()
     label = "".join(c if c.isascii() and c.isalnum() else "-" for c in last).strip("-")

@@ -28,7 +28,7 @@ WEIGHTS_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "pvc": (("revision", "storage_class", "size_gib"), ()),
     "oci": (("image",), ("image",)),
     "object_store": (("uri", "credentials", "storage_class", "size_gib"), ("uri",)),
-    "local": (("path", "nodes", "storage_class", "size_gib"), ("path", "nodes")),
+    "local": (("path", "nodes", "size_gib"), ("path", "nodes")),
 }
 EXPOSE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "none": ((), ()),

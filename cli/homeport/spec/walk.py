@@ -27,6 +27,7 @@ class Field(msgspec.Struct, frozen=True):
 
     type: inspect.Type
     required: bool
+    default: Any
     description: str
     example: str
 
@@ -96,7 +97,7 @@ class _Walker:
 
     def value(self, value: Any, field: Field, path: Path) -> Iterator[Problem]:
         """Check the value of a field."""
-        kind, meta = _unwrap(field.type)
+        kind, meta = unwrap(field.type)
         meta |= {"example": field.example, "description": field.description}
         if value is None:
             yield Problem(
@@ -137,7 +138,7 @@ class _Walker:
             return
         if kind.min_length and len(value) < kind.min_length:
             yield Problem(message="the list is empty", path=path, value=value, help="name at least one")
-        item_type, meta = _unwrap(kind.item_type)
+        item_type, meta = unwrap(kind.item_type)
         for index, item in enumerate(value):
             if item is None:
                 yield Problem(
@@ -150,7 +151,7 @@ class _Walker:
         if not isinstance(value, dict):
             yield self._wrong(value, path, "a mapping")
             return
-        value_type, meta = _unwrap(kind.value_type)
+        value_type, meta = unwrap(kind.value_type)
         for key, item in value.items():
             yield from self.typed(item, value_type, meta, (*path, key))
 
@@ -289,7 +290,7 @@ def _limit(value: float, kind: inspect.IntType | inspect.FloatType) -> str | Non
     return None
 
 
-def _unwrap(kind: inspect.Type) -> tuple[inspect.Type, dict[str, Any]]:
+def unwrap(kind: inspect.Type) -> tuple[inspect.Type, dict[str, Any]]:
     """Return the type that a value has when it is written, without Metadata and None, and what the Meta says."""
     meta: dict[str, Any] = {}
     while isinstance(kind, inspect.Metadata | inspect.UnionType):
@@ -309,14 +310,20 @@ def fields(cls: type[msgspec.Struct]) -> dict[str, Field]:
     result = {}
     for field in info.fields:
         about = field.type.extra_json_schema or {} if isinstance(field.type, inspect.Metadata) else {}
-        kind, _ = _unwrap(field.type)
+        kind, _ = unwrap(field.type)
         result[field.name] = Field(
             field.type,
             field.required,
+            _default(field),
             about.get("description", field.name),
             _example(field.name, kind, about),
         )
     return result
+
+
+def _default(field: inspect.Field) -> Any:
+    """Return what holds where a field is left out; NODEFAULT for one that is required."""
+    return field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
 
 
 _EXAMPLES = {
@@ -341,7 +348,7 @@ def _example(name: str, kind: inspect.Type, about: dict[str, Any]) -> str:
     if name in _EXAMPLES:
         return f"for example {name}: {_EXAMPLES[name]}"
     if isinstance(kind, inspect.VarTupleType):
-        item, _ = _unwrap(kind.item_type)
+        item, _ = unwrap(kind.item_type)
         inner = ""
         if isinstance(item, inspect.StructType):
             inner = ", ".join(f"{n}: …" for n, f in fields(item.cls).items() if f.required)
@@ -377,9 +384,9 @@ def _elsewhere(key: str) -> str | None:
 def _paths(cls: type[msgspec.Struct], path: str) -> Iterator[tuple[type[msgspec.Struct], str]]:
     yield cls, path
     for name, field in fields(cls).items():
-        kind, _ = _unwrap(field.type)
+        kind, _ = unwrap(field.type)
         suffix = "[]" if isinstance(kind, inspect.VarTupleType) else ""
         if isinstance(kind, inspect.VarTupleType):
-            kind, _ = _unwrap(kind.item_type)
+            kind, _ = unwrap(kind.item_type)
         if isinstance(kind, inspect.StructType):
             yield from _paths(kind.cls, f"{path}.{name}{suffix}".lstrip("."))
