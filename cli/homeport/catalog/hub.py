@@ -98,7 +98,9 @@ class _Lookup:
         self.id = id_
         self.where = where
         self.deadline = deadline
+        # An endpoint may hold a password: it is asked, not shown.
         self.host = urlsplit(where).netloc.rpartition("@")[2]
+        self.shown = where.replace(urlsplit(where).netloc, self.host)
         self.sends_token = False
 
     def run(self) -> HubModel | HubFailure:
@@ -130,7 +132,7 @@ class _Lookup:
             weight_bytes=size,
             licence=_licence(info),
             gated=bool(info["gated"]) if "gated" in info else None,
-            endpoint=self.where,
+            endpoint=self.shown,
         )
 
     def _weight_bytes(self, info: Mapping[str, Any], revision: str) -> int | None:
@@ -207,7 +209,7 @@ class _Lookup:
         import httpx2
         from huggingface_hub import errors
 
-        page = f"{self.where.replace(urlsplit(self.where).netloc, self.host)}/{self.id}"
+        page = f"{self.shown}/{self.id}"
         path_help = "give a path to its config.json"
         if isinstance(error, errors.GatedRepoError):
             if self.sends_token:
