@@ -45,15 +45,28 @@ def template(name: str) -> "Template":
 
 
 def _bytecode_cache() -> Any:
-    """Compiled templates in the user's cache folder, or None where that cannot be written."""
+    """Compiled templates in the user's cache folder, or None where there is no such place.
+
+    A cache that cannot be read or written is no error: the templates are compiled again.
+    """
     import os
+    from contextlib import suppress
 
     from jinja2 import FileSystemBytecodeCache
 
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    target = Path(base) / "homeport" / "templates"
+    class Cache(FileSystemBytecodeCache):
+        def load_bytecode(self, bucket: Any) -> None:
+            with suppress(OSError, EOFError, ValueError, TypeError):
+                super().load_bytecode(bucket)
+
+        def dump_bytecode(self, bucket: Any) -> None:
+            with suppress(OSError):
+                super().dump_bytecode(bucket)
+
     try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        target = Path(base) / "homeport" / "templates"
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, RuntimeError):
         return None
-    return FileSystemBytecodeCache(str(target)) if os.access(target, os.W_OK) else None
+    return Cache(str(target))

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 import msgspec
 
 from homeport.engines.types import Server
-from homeport.errors import Problem, SpecError
+from homeport.errors import HomeportError, Problem, SpecError
 from homeport.manifests import naming, network, pods, scaling, weights
 from homeport.manifests.environment import template
+from homeport.manifests.parsing import load
 from homeport.manifests.targets import platform
 from homeport.manifests.types import Document
+from homeport.manifests.validate import validate
 from homeport.manifests.values import (
     ConfigMap,
     Container,
@@ -57,6 +59,21 @@ PLACEHOLDER = "homeport-placeholder-for-a-models-name-0"
 _AMBIGUOUS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
 
+# What a plan of one model holds besides what is compared by value.
+_DECISIONS = tuple(name for name in ModelPlan.__struct_fields__ if name not in ("spec", "launch"))
+
+
+class InvalidDocument(HomeportError):
+    """A rendered object that a strict API server would refuse: what the spec says has no place in it."""
+
+    def __init__(self, kind: str, name: str, errors: list[str]) -> None:
+        """Name the object and what is wrong with it."""
+        listed = "; ".join(errors)
+        super().__init__(f"the {kind} '{name}' would be refused: {listed}")
+        self.kind = kind
+        self.errors = errors
+
+
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One object before its template: its kind, its file's name and its values."""
 
@@ -83,8 +100,9 @@ def namespace_of(plan: Plan) -> str:
 def documents(plan: Plan) -> list[Document]:
     """Every Kubernetes object of the plan, in the order in which they are applied: the namespace first.
 
-    Models that differ only in their name share the work of rendering. Raises SpecError for what cannot be rendered,
-    with the field's path in the spec.
+    Each is valid against the bundled schemas. Models that differ only in their name share the work. Raises SpecError
+    for what cannot be rendered, with the field's path in the spec, and InvalidDocument for what a strict API server
+    would refuse.
     """
     renderer = Renderer(plan)
     found = [renderer.namespace()]
@@ -102,7 +120,8 @@ class Renderer:
         self.plan = plan
         self.where = platform(plan.spec.target.platform)
         self.namespace_name = namespace_of(plan)
-        self.shapes: dict[bytes, list[Shape]] = {}
+        self.by_values: dict[bytes, list[Shape]] = {}
+        self.by_decisions: dict[tuple[object, ...], list[Shape]] = {}
         self.encode = msgspec.msgpack.Encoder().encode
         self.placeholder_is_free = PLACEHOLDER.encode() not in self.encode(plan.spec)
 
@@ -124,20 +143,29 @@ class Renderer:
         """The documents of one model."""
         model = self.plan.models[index]
         name = model.spec.name
-        shared = self.placeholder_is_free and name[0].isalpha() and name not in _AMBIGUOUS
         try:
-            items = list(self.items(renamed(model, PLACEHOLDER) if shared else model))
+            if not (self.placeholder_is_free and name[0].isalpha() and name not in _AMBIGUOUS):
+                return [_document(_shape(item), name, None) for item in self.items(model)]
+            return [_document(shape, name, name) for shape in self._shapes(renamed(model, PLACEHOLDER))]
         except SpecError as error:
             raise SpecError(
                 [msgspec.structs.replace(p, path=("models", index, *p.path)) for p in error.problems]
             ) from None
-        key = self.encode([(i.kind, i.stem, i.value) for i in items]) if shared else b""
-        shapes = self.shapes.get(key) if shared else None
-        if shapes is None:
-            shapes = [_shape(item) for item in items]
-            if shared:
-                self.shapes[key] = shapes
-        return [_document(shape, name, name if shared else None) for shape in shapes]
+
+    def _shapes(self, model: ModelPlan) -> list[Shape]:
+        """The rendered objects of a model under the placeholder's name.
+
+        Templates see nothing but values, so models with the same values have the same text. Models that share the
+        very objects of their plan (the planner decides alike ones once) have the same values without a look at them.
+        """
+        decisions = (model.spec, model.launch, *(id(getattr(model, name)) for name in _DECISIONS))
+        if decisions not in self.by_decisions:
+            items = list(self.items(model))
+            values = self.encode([(item.kind, item.stem, item.value) for item in items])
+            if values not in self.by_values:
+                self.by_values[values] = [_shape(item) for item in items]
+            self.by_decisions[decisions] = self.by_values[values]
+        return self.by_decisions[decisions]
 
     def items(self, model: ModelPlan) -> Iterator[Item]:
         """The objects of one model, in the order in which they are applied."""
@@ -254,8 +282,12 @@ def _together(first: weights.Delivery, second: weights.Delivery) -> weights.Deli
 
 
 def _shape(item: Item) -> Shape:
+    """Render and validate one object."""
     text = template(KINDS[item.kind][1] + ".yaml.j2").render(v=item.value)
     meta: Meta = item.value.meta  # type: ignore[attr-defined]
+    errors = validate(load(text))
+    if errors:
+        raise InvalidDocument(item.kind, meta.name, errors)
     return Shape(kind=item.kind, stem=item.stem, name=meta.name, namespace=meta.namespace, text=text)
 
 

@@ -100,7 +100,9 @@ def _errors(value: Any, schema: Schema, defs: dict[str, Schema], path: str) -> I
             yield _say(path, f"{value} is above {schema['maximum']}")
 
 
-def _object_errors(value: dict[Any, Any], schema: Schema, defs: dict[str, Schema], path: str) -> Iterator[str]:
+def _object_errors(
+    value: dict[Any, Any], schema: Schema, defs: dict[str, Schema], path: str
+) -> Iterator[str]:
     properties = schema.get("properties", {})
     extra = schema.get("additionalProperties")
     for name in schema.get("required", ()):

@@ -1,0 +1,105 @@
+"""`homeport render`: the Kubernetes manifests of a plan."""
+
+from pathlib import Path
+
+import click
+
+from homeport.commands.main import common_options, examples
+from homeport.commands.output import Output
+from homeport.commands.specs import SpecOptions, spec_options
+from homeport.manifests.types import Document
+from homeport.planning.types import Plan
+
+DEFAULT_FOLDER = "manifests"
+
+
+@click.command(
+    epilog=examples(
+        "homeport render -f homeport.yaml -o manifests",
+        "homeport render -f homeport.yaml -o - | kubectl apply -f -",
+    )
+)
+@spec_options
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    metavar="DIR",
+    default=DEFAULT_FOLDER,
+    show_default=True,
+    help="The folder to write; '-' prints the objects.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would change in the folder, and change nothing.")
+@click.option("--force", is_flag=True, help="Overwrite files of homeport's that somebody changed.")
+@common_options
+@click.pass_obj
+def render(out: Output, options: SpecOptions, *, target: str, dry_run: bool, force: bool) -> None:
+    """Write the Kubernetes manifests of a plan.
+
+    The folder is a kustomization: `kubectl apply -k DIR` deploys it. Files in it that homeport did not write are never
+    touched; files that it wrote before and no longer needs are removed. Every object is validated strictly first.
+    """
+    from homeport.manifests import kustomize
+    from homeport.manifests.render import documents
+    from homeport.planning.plan import Planner
+
+    if target == "-" and (dry_run or force):
+        raise click.UsageError("--dry-run and --force are about a folder, and '-o -' prints")
+    with options.reading() as loaded:
+        plan = Planner(options.base_dir).plan(loaded.spec)
+        made = documents(plan)
+    if target == "-":
+        out.data(kustomize.stream(made))
+    else:
+        _write(out, plan, made, target, dry_run=dry_run, force=force)
+    _notes(out, plan)
+
+
+def _write(out: Output, plan: Plan, made: list[Document], target: str, *, dry_run: bool, force: bool) -> None:
+    from homeport.manifests import kustomize, writing
+    from homeport.manifests.prerequisites import prerequisites
+
+    outcome = writing.write(Path(target), kustomize.files(made), force=force, dry_run=dry_run)
+    if outcome.recovered:
+        out.message(f"an earlier run was killed while it wrote; it was {outcome.recovered} first")
+    for label, paths in (
+        ("new", outcome.created),
+        ("changed", outcome.changed),
+        ("removed", outcome.removed),
+    ):
+        for path in paths:
+            out.detail(f"{label:8} {target.rstrip('/')}/{path}")
+    counts = [
+        f"{len(paths)} {label}"
+        for label, paths in (
+            ("new", outcome.created),
+            ("changed", outcome.changed),
+            ("unchanged", outcome.unchanged),
+            ("removed", outcome.removed),
+        )
+        if paths
+    ]
+    verb = "would write" if dry_run else "wrote"
+    out.message(f"{verb} {len(made)} objects to {target}: {', '.join(counts)} files")
+    if dry_run:
+        return
+    needed = prerequisites(plan, made)
+    if needed:
+        out.message("\nthe cluster needs, unless it has them:")
+    for one in needed:
+        out.message(f"  # {one.name}: {one.because}")
+        for command in one.commands:
+            out.message(f"  {command}")
+    out.message(f"\nthen:\n  kubectl apply -k {target}")
+
+
+def _notes(out: Output, plan: Plan) -> None:
+    """Warn of what the plan warns of, and say which models run on a stand-in."""
+    for text in plan.warnings:
+        out.warn(text)
+    for model in plan.models:
+        if model.engine.engine in ("cpu", "simulator"):
+            because = next((d.because for d in model.decisions if d.field == "engine"), "the spec says so")
+            out.message(f"{model.spec.name}: runs on the {model.engine.engine} engine: {because}")
+        for text in model.warnings:
+            out.warn(f"{model.spec.name}: {text}")

@@ -1,0 +1,56 @@
+"""The folder that `render -o DIR` writes: a kustomization with components that can be left out."""
+
+from homeport.manifests.render import AUTOSCALING, MONITORING
+from homeport.manifests.types import Document
+from homeport.manifests.yamltext import scalar
+
+_COMPONENTS = {
+    AUTOSCALING: "needs KEDA; left out, each model has one replica unless `replicas:` is set here",
+    MONITORING: "needs the Prometheus Operator; left out, the autoscaler sees no load unless something else scrapes",
+}
+
+
+def files(documents: list[Document]) -> dict[str, str]:
+    """Every file of the folder, path -> text: the documents, and the kustomizations that list them."""
+    made = {document.path: document.text for document in documents}
+    made["base/kustomization.yaml"] = _kustomization("v1beta1", "Kustomization", _below("base", documents))
+    present = [c for c in _COMPONENTS if any(d.component == c for d in documents)]
+    for component in present:
+        folder = f"components/{component}"
+        made[f"{folder}/kustomization.yaml"] = _kustomization(
+            "v1alpha1", "Component", _below(folder, documents)
+        )
+    made["kustomization.yaml"] = _top(present)
+    return dict(sorted(made.items()))
+
+
+def _below(folder: str, documents: list[Document]) -> list[str]:
+    prefix = folder + "/"
+    return [d.path.removeprefix(prefix) for d in documents if d.path.startswith(prefix)]
+
+
+def _kustomization(version: str, kind: str, resources: list[str]) -> str:
+    lines = [f"apiVersion: kustomize.config.k8s.io/{version}", f"kind: {kind}", "resources:"]
+    return "\n".join([*lines, *(f"  - {scalar(path)}" for path in resources)]) + "\n"
+
+
+def _top(components: list[str]) -> str:
+    lines = [
+        "# To change something or leave a component out, write a kustomization of your own beside this folder: with this",
+        "# folder's base as a resource, and those components that you want. What is changed in here, the next",
+        "# `homeport render` refuses to overwrite.",
+        "apiVersion: kustomize.config.k8s.io/v1beta1",
+        "kind: Kustomization",
+        "resources:",
+        "  - base",
+    ]
+    if components:
+        lines.append("components:")
+    for component in components:
+        lines += [f"  # {_COMPONENTS[component]}", f"  - components/{component}"]
+    return "\n".join(lines) + "\n"
+
+
+def stream(documents: list[Document]) -> str:
+    """All documents as one stream for `kubectl apply -f -`."""
+    return "---\n".join(document.text for document in documents)

@@ -1,0 +1,142 @@
+"""What a cluster must have before the documents work, and the pinned commands that install it."""
+
+import msgspec
+
+from homeport.manifests.render import namespace_of
+from homeport.manifests.types import Document
+from homeport.planning.types import Plan
+
+
+class Chart(msgspec.Struct, frozen=True, kw_only=True):
+    """A Helm chart at a pinned version. `chart` is its name in `repository`, or a whole oci:// reference."""
+
+    release: str
+    chart: str
+    version: str
+    namespace: str
+    repository: str | None = None
+    values: dict[str, str] = {}
+
+    def command(self) -> str:
+        """The command that installs or updates it."""
+        parts = ["helm", "upgrade", "--install", self.release, self.chart]
+        if self.repository:
+            parts += ["--repo", self.repository]
+        parts += ["--version", self.version, "--namespace", self.namespace, "--create-namespace"]
+        for key, value in self.values.items():
+            parts += ["--set", f"{key}={value}"]
+        return " ".join(parts)
+
+
+class Prerequisite(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that the cluster needs, why, and the commands that bring it."""
+
+    name: str
+    because: str
+    commands: tuple[str, ...]
+
+
+GATEWAY_API = "v1.4.0"
+"""The release whose HTTPRoute schema is bundled."""
+
+KEDA = Chart(
+    release="keda",
+    chart="keda",
+    version="2.21.0",
+    namespace="keda",
+    repository="https://kedacore.github.io/charts",
+)
+PROMETHEUS = Chart(  # its operator is v0.85.0, whose PodMonitor schema is bundled
+    release="kube-prometheus-stack",
+    chart="kube-prometheus-stack",
+    version="77.11.1",
+    namespace="monitoring",
+    repository="https://prometheus-community.github.io/helm-charts",
+)
+LWS = Chart(
+    release="lws", chart="oci://registry.k8s.io/lws/charts/lws", version="0.7.0", namespace="lws-system"
+)
+GPU_OPERATOR = Chart(
+    release="gpu-operator",
+    chart="gpu-operator",
+    version="v25.3.4",
+    namespace="gpu-operator",
+    repository="https://helm.ngc.nvidia.com/nvidia",
+)
+# The machine images of EKS and AKS bring the driver: the operator adds the device plugin only.
+GPU_OPERATOR_WITHOUT_DRIVER = msgspec.structs.replace(
+    GPU_OPERATOR, values={"driver.enabled": "false", "toolkit.enabled": "false"}
+)
+
+
+def prerequisites(plan: Plan, documents: list[Document]) -> list[Prerequisite]:
+    """What the documents need of the cluster, in the order in which it is installed."""
+    kinds = {document.kind for document in documents}
+    platform = plan.spec.target.platform
+    found: list[Prerequisite] = []
+    if any(m.gpu is not None and m.gpu.vendor == "NVIDIA" for m in plan.models) and platform != "gke":
+        chart = GPU_OPERATOR_WITHOUT_DRIVER if platform in ("eks", "aks") else GPU_OPERATOR
+        found.append(
+            Prerequisite(
+                name="NVIDIA GPU operator", because="nodes offer nvidia.com/gpu", commands=(chart.command(),)
+            )
+        )
+    if "PodMonitor" in kinds:
+        namespace = plan.spec.observability.prometheus_namespace
+        chart = msgspec.structs.replace(PROMETHEUS, namespace=namespace)
+        found.append(
+            Prerequisite(
+                name="kube-prometheus-stack", because="metrics (PodMonitor)", commands=(chart.command(),)
+            )
+        )
+    if "ScaledObject" in kinds:
+        found.append(
+            Prerequisite(name="KEDA", because="autoscaling (ScaledObject)", commands=(KEDA.command(),))
+        )
+    if "LeaderWorkerSet" in kinds:
+        found.append(
+            Prerequisite(
+                name="LeaderWorkerSet", because="replicas of several nodes", commands=(LWS.command(),)
+            )
+        )
+    if "HTTPRoute" in kinds:
+        url = f"https://github.com/kubernetes-sigs/gateway-api/releases/download/{GATEWAY_API}/standard-install.yaml"
+        commands = (
+            ("gcloud container clusters update CLUSTER --gateway-api=standard",)
+            if platform == "gke"
+            else (f"kubectl apply --server-side -f {url}",)
+        )
+        found.append(Prerequisite(name="Gateway API", because="exposure (HTTPRoute)", commands=commands))
+    return found + secrets(plan)
+
+
+def secrets(plan: Plan) -> list[Prerequisite]:
+    """The Secrets that the spec names: homeport never sees their values."""
+    namespace = namespace_of(plan)
+    keys: dict[str, dict[str, str]] = {}
+    for model in plan.models:
+        for reference, use in ((model.spec.hub_token, "Hub token"), (model.spec.api_key, "clients' key")):
+            if reference is not None:
+                keys.setdefault(reference.secret, {})[reference.key] = use
+    found = [
+        Prerequisite(
+            name=f"Secret {secret}",
+            because=" and ".join(dict.fromkeys(used.values())),
+            commands=(
+                f"kubectl --namespace {namespace} create secret generic {secret} "
+                + " ".join(f"--from-file={key}=FILE" for key in used),
+            ),
+        )
+        for secret, used in keys.items()
+    ]
+    for name in dict.fromkeys(m.spec.weights.credentials for m in plan.models if m.spec.weights.credentials):
+        found.append(
+            Prerequisite(
+                name=f"Secret {name}",
+                because="access to the object store, as environment variables",
+                commands=(
+                    f"kubectl --namespace {namespace} create secret generic {name} --from-env-file=FILE",
+                ),
+            )
+        )
+    return found
