@@ -20,7 +20,7 @@ def vision(config: dict[str, Any], text_hidden: int) -> Vision | None:
     part = config.get("vision_config")
     if not isinstance(part, dict):
         return None
-    hidden = _int(part, "hidden_size", "embed_dim", "width", "vt_hidden_size")
+    hidden = _int(part, "embed_dim", "hidden_size", "width", "vt_hidden_size")
     layers = _int(part, "num_hidden_layers", "depth", "layers", "vt_num_hidden_layers")
     if not hidden or not layers:
         return None

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import msgspec
 
-from homeport.catalog.architecture import Architecture
+from homeport.catalog.architecture import Architecture, Quantization
 from homeport.catalog.types import Gpu
 from homeport.sizing import memory_constants as const
 from homeport.sizing.memory_activation import activation_gib, sampler_gib
@@ -18,7 +18,7 @@ from homeport.sizing.memory_checks import (
     valid_pipeline_parallel_sizes,
     valid_tensor_parallel_sizes,
 )
-from homeport.sizing.memory_constants import GIB
+from homeport.sizing.memory_constants import FITTED, GIB, Fitted
 from homeport.sizing.memory_engines import Rules, large_gpu, rules
 from homeport.sizing.memory_explain import explain_memory
 from homeport.sizing.memory_kv import CACHE_BYTES, Layout, capacity, layout
@@ -44,6 +44,7 @@ class Rank(msgspec.Struct, frozen=True, kw_only=True):
     """One pipeline rank's budget on one GPU, GiB. `cause` is what the activation's peak comes from."""
 
     weights_gib: float
+    quantization: Quantization | None
     activation_gib: float
     cause: str
     sampler_gib: float
@@ -82,7 +83,7 @@ def usable_gib(gpu: Gpu) -> tuple[float, str | None]:
     return 0.0, f"memory of {gpu.id} unknown"
 
 
-def non_torch_gib(gpu: Gpu, rule: Rules, settings: Settings) -> float:
+def non_torch_gib(gpu: Gpu, rule: Rules, settings: Settings, fitted: Fitted) -> float:
     """Memory outside of torch's allocator that the engine's profiling counts."""
     tensor = settings.tensor_parallel_size
     if rule.engine == "vllm" and rule.v0:
@@ -93,8 +94,8 @@ def non_torch_gib(gpu: Gpu, rule: Rules, settings: Settings) -> float:
     if rule.engine == "vllm" and rule.version < (0, 14):
         return const.NON_TORCH_EARLY_V1_TENSOR_PARALLEL_GIB if tensor > 1 else const.NON_TORCH_EARLY_V1_GIB
     if tensor > 1:
-        return const.NON_TORCH_TENSOR_PARALLEL_GIB + const.NON_TORCH_DOUBLING_GIB * (tensor.bit_length() - 2)
-    return const.NON_TORCH_PIPELINE_GIB if settings.pipeline_parallel_size > 1 else const.NON_TORCH_GIB
+        return fitted.non_torch_tensor_parallel_gib + fitted.non_torch_doubling_gib * (tensor.bit_length() - 2)
+    return fitted.non_torch_pipeline_gib if settings.pipeline_parallel_size > 1 else fitted.non_torch_gib
 
 
 def lora_gib(arch: Architecture, layers: tuple[int, ...], settings: Settings) -> float:
@@ -122,7 +123,7 @@ def _kv_bytes(arch: Architecture, settings: Settings, each: int) -> int:
 
 
 @lru_cache(maxsize=8192)
-def budget(arch: Architecture, gpu: Gpu, settings: Settings) -> Budget:
+def budget(arch: Architecture, gpu: Gpu, settings: Settings, fitted: Fitted = FITTED) -> Budget:
     """Each rank's memory with these settings; parallel sizes must divide the model."""
     context = arch.context_tokens or const.UNKNOWN_CONTEXT_TOKENS
     rule = rules(settings, gpu, context, images=arch.vision is not None, mla=arch.is_mla)
@@ -140,13 +141,17 @@ def budget(arch: Architecture, gpu: Gpu, settings: Settings) -> Budget:
     many = tensor * pipeline > 1
     small = const.CONTEXT_GIB if large_gpu(gpu) or "A100" in gpu.id else const.CONTEXT_SMALL_GPU_GIB
     held = const.CONTEXT_PARALLEL_GIB if many else small
-    outside = non_torch_gib(gpu, rule, settings)
+    outside = non_torch_gib(gpu, rule, settings, fitted)
     fraction = rule.utilization * usable
     ranks = []
     for stage, layers in enumerate(loaded.layers_of):
         last = stage == pipeline - 1
-        peak, cause = activation_gib(arch, rule, tensor, each, loaded.quantization, first=stage == 0, last=last)
-        graphs = const.CUDA_GRAPH_V0_GIB if rule.v0 else const.CUDA_GRAPH_BASE_GIB + const.CUDA_GRAPH_LAYER_GIB * len(layers)
+        peak, cause = activation_gib(
+            arch, rule, tensor, each, loaded.quantization, fitted, first=stage == 0, last=last
+        )
+        graphs = fitted.cuda_graph_base_gib + fitted.cuda_graph_layer_gib * len(layers)
+        if rule.v0:
+            graphs = const.CUDA_GRAPH_V0_GIB
         lora = lora_gib(arch, layers, settings)
         taken = loaded.ranks[stage] / GIB + lora
         if rule.engine == "vllm":
@@ -163,9 +168,10 @@ def budget(arch: Architecture, gpu: Gpu, settings: Settings) -> Budget:
         ranks.append(
             Rank(
                 weights_gib=taken - lora,
+                quantization=loaded.quantization,
                 activation_gib=peak,
                 cause=cause,
-                sampler_gib=sampler_gib(arch, rule, each) if last else 0.0,
+                sampler_gib=sampler_gib(arch, rule, each, fitted) if last else 0.0,
                 non_torch_gib=outside,
                 cuda_graph_gib=graphs,
                 lora_gib=lora,
@@ -196,8 +202,11 @@ def tightest(ranks: tuple[Rank, ...]) -> Rank:
 
 
 @lru_cache(maxsize=8192)
-def size(arch: Architecture, gpu: Gpu, settings: Settings) -> Memory:
-    """What one GPU holds, the KV cache's tokens, and whether the engine comes up with exactly these settings."""
+def size(arch: Architecture, gpu: Gpu, settings: Settings, fitted: Fitted = FITTED) -> Memory:
+    """What one GPU holds, the KV cache's tokens, and whether the engine comes up with exactly these settings.
+
+    `fitted` replaces the figures that were fitted to measurements.
+    """
     why = refusal(arch, gpu, settings)
     length = settings.max_model_len or arch.context_tokens or const.UNKNOWN_CONTEXT_TOKENS
     divided = tensor_parallel_problem(arch, settings.tensor_parallel_size, None) is None
@@ -209,7 +218,7 @@ def size(arch: Architecture, gpu: Gpu, settings: Settings) -> Memory:
             non_torch_gib=0.0, cuda_graph_gib=0.0, kv_cache_gib=0.0, kv_cache_tokens=0, kv_bytes_per_token=0.0,
             max_concurrency=0.0, max_model_len=length,
         )  # fmt: skip
-    made = budget(arch, gpu, settings)
+    made = budget(arch, gpu, settings, fitted)
     rank = tightest(made.ranks)
     blocks = max(0, _blocks(rank))
     needed = rank.layout.blocks_of_request(length, made.rules)

@@ -1,18 +1,11 @@
 """The peak of start-up's profiling run: a step of the largest batch, then the sampler over all its requests."""
 
 from homeport.catalog.architecture import Architecture, Quantization
-from homeport.sizing.memory_constants import (
-    EXPERTS_BASE_GIB,
-    GIB,
-    PROFILE_BASE_GIB,
-    RESIDUAL_COPIES,
-    SAMPLER_COPIES,
-    SAMPLER_COPIES_SORT,
-)
+from homeport.sizing.memory_constants import GIB, RESIDUAL_COPIES, Fitted
 from homeport.sizing.memory_engines import Rules
 
 
-def experts_gib(arch: Architecture, rules: Rules, tensor: int, each: int) -> float:
+def experts_gib(arch: Architecture, rules: Rules, tensor: int, each: int, fitted: Fitted) -> float:
     """Workspaces of fused experts, which stay allocated: two intermediates (the first doubles as the third) and the output.
 
     Shapes as in vLLM's TritonExperts.workspace_shapes: tokens x experts a token x the wider of 2 x width and hidden,
@@ -23,7 +16,7 @@ def experts_gib(arch: Architecture, rules: Rules, tensor: int, each: int) -> flo
     pairs = rules.batched_tokens * arch.moe.per_token
     width = -(-arch.moe.intermediate_size // tensor)
     elements = pairs * (max(2 * width, arch.hidden_size) + width) + rules.batched_tokens * arch.hidden_size
-    return elements * each / GIB + EXPERTS_BASE_GIB
+    return elements * each / GIB + fitted.experts_base_gib
 
 
 def images_gib(arch: Architecture, rules: Rules, each: int) -> float:
@@ -39,10 +32,10 @@ def images_gib(arch: Architecture, rules: Rules, each: int) -> float:
     return count * (per_image * arch.hidden_size + 3 * edge * edge) * each / GIB
 
 
-def sampler_gib(arch: Architecture, rules: Rules, each: int) -> float:
+def sampler_gib(arch: Architecture, rules: Rules, each: int, fitted: Fitted) -> float:
     """Logits in the model's dtype and their copies in 32 bit, over the vocabulary, for every request."""
     matrix = rules.requests * arch.vocab_size
-    copies = SAMPLER_COPIES_SORT if rules.sorts_to_sample else SAMPLER_COPIES
+    copies = fitted.sampler_copies_sort if rules.sorts_to_sample else fitted.sampler_copies
     if rules.v0 and rules.chunked_prefill:
         copies = 1.0  # the old engine's profiling samples without top-k and top-p when it chunks prompts
     return matrix * (each + 4 * copies) / GIB
@@ -65,17 +58,25 @@ def forward_gib(arch: Architecture, rules: Rules, tensor: int, each: int, quant:
 
 
 def activation_gib(
-    arch: Architecture, rules: Rules, tensor: int, each: int, quant: Quantization | None, *, first: bool, last: bool
+    arch: Architecture,
+    rules: Rules,
+    tensor: int,
+    each: int,
+    quant: Quantization | None,
+    fitted: Fitted,
+    *,
+    first: bool,
+    last: bool,
 ) -> tuple[float, str]:
     """The peak on one pipeline rank and what causes it: "sampler" or "forward"."""
-    experts = experts_gib(arch, rules, tensor, each)
-    kept = PROFILE_BASE_GIB + (images_gib(arch, rules, each) if first else 0.0)
+    experts = experts_gib(arch, rules, tensor, each, fitted)
+    kept = fitted.profile_base_gib + (images_gib(arch, rules, each) if first else 0.0)
     hidden = rules.batched_tokens * arch.hidden_size * each / GIB
     if not (first and last):
         kept += 2 * hidden  # hidden state and residual that pipeline stages hand on
     forward = forward_gib(arch, rules, tensor, each, quant) + experts
     if last:
-        sampler = hidden + sampler_gib(arch, rules, each) + (experts if rules.keeps_workspaces else 0.0)
+        sampler = hidden + sampler_gib(arch, rules, each, fitted) + (experts if rules.keeps_workspaces else 0.0)
         if sampler > forward:
             return kept + sampler, "sampler"
     return kept + forward, "forward"
