@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from homeport.catalog.prices import api_price
 from homeport.catalog.types import ApiPrice
-from homeport.costs.bill import cost, self_hosted
+from homeport.costs.bill import cost
+from homeport.costs.own import self_hosted
 from homeport.costs.types import Bill, Options
 from homeport.errors import SpecError
 from homeport.spec.models import Expose, Weights
@@ -177,7 +178,9 @@ def test_loads_beyond_what_the_spec_allows(planner: Planner) -> None:
 
     bill = cost(limited, 100_000, [price()])
     assert bill.breakeven[0].requests_per_day is None
-    assert "no plan that the spec allows carries 10,000,000 requests a day" in str(bill.breakeven[0].reason)
+    assert "no plan of a known price that the spec allows carries 10,000,000 requests a day" in str(
+        bill.breakeven[0].reason
+    )
     assert "cheaper only from" in str(bill.breakeven[0].reason)
 
 

@@ -79,11 +79,19 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # generic in some rele
     type=Amount(),
     help="Your price of the cluster and its system nodes.  [unknown]",
 )
+@click.option("--plot", is_flag=True, help="Also draw the cost against the load (table only).")
 @output_option("table", "json", "yaml", "csv")
 @common_options
 @click.pass_obj
 def cost(
-    out: Output, /, options: SpecOptions, *, compare: tuple[str, ...], output_format: str, **money: Any
+    out: Output,
+    /,
+    options: SpecOptions,
+    *,
+    compare: tuple[str, ...],
+    plot: bool,
+    output_format: str,
+    **money: Any,
 ) -> None:
     """Say what own hosting costs a month, next to the APIs.
 
@@ -94,6 +102,8 @@ def cost(
         given := [flag for name, flag in LOAD_ONLY.items() if money[name] is not None]
     ):
         raise click.UsageError(f"the guide's formulas take no {', '.join(given)}; leave out --method guide")
+    if plot and output_format != "table":
+        raise click.UsageError(f"--plot draws on a terminal; it has no place in -o {output_format}")
     from homeport.costs.api import requests_per_day
     from homeport.costs.bill import cost as bill_of
     from homeport.costs.replan import Replanner
@@ -105,11 +115,15 @@ def cost(
         prices = _prices(compare, spec.compare)
         replan = Replanner(Planner(options.base_dir), spec)
         load = float(requests_per_day(spec))
-        bill = bill_of(replan, load, prices, Options(**money), pinned=replan.pinned)
+        bill = bill_of(replan, load, prices, Options(**money), pinned=replan.pinned, curves=plot)
     if output_format == "table":
         from homeport.costs.table import as_table
 
         out.data(as_table(bill, lambda text: out.style(text, bold=True)))
+        if plot:
+            from homeport.costs.plot import as_plot
+
+            out.data("\n" + as_plot(bill, lambda text: out.style(text, bold=True)))
         for text in bill.warnings:
             out.warn(text)
         if not prices:

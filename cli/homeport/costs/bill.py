@@ -11,22 +11,19 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from homeport.costs import guide
-from homeport.costs.api import api_bill, requests_per_day, tokens_per_day, usd_per_daily_request
-from homeport.costs.breakeven import RANGE, OwnCost, breakeven
-from homeport.costs.money import DAYS_PER_MONTH, MILLION, decimal, total
-from homeport.costs.own import guide_lines, load_lines
-from homeport.costs.types import Bill, Breakeven, Deployment, Options, SelfHosted
-from homeport.errors import HomeportError
+from homeport.costs.api import api_bill, tokens_per_day
+from homeport.costs.breakeven import RANGE
+from homeport.costs.curves import Market, Replan, calls_per_request
+from homeport.costs.money import decimal
+from homeport.costs.own import days_per_month
+from homeport.costs.types import Bill, Deployment, Options
 
 if TYPE_CHECKING:
     from homeport.catalog.types import ApiPrice
     from homeport.planning.types import ModelPlan, Plan
-
-Replan = Callable[[float], "Plan"]
-"""Plans the whole spec for so many requests a day, shared among its models as the spec shares them."""
+CURVE_STEPS = 15
+"""Points of a curve in each tenfold of the load."""
 
 
 def cost(
@@ -36,18 +33,19 @@ def cost(
     options: Options | None = None,
     *,
     pinned: Callable[[Plan], Replan] | None = None,
+    curves: bool = False,
 ) -> Bill:
     """Bill own hosting and every API model of `prices` (in their order), and find each breakeven.
 
     `load` is the spec's requests a day, all models together; growth and retries of `options` are added here. Loads of
     breakevens count requests before retries. `pinned` makes a `replan` that keeps a plan's GPUs: it is used where the
     bill's price of a GPU hour isn't the one that plans choose by, so that the cheapest fleet cannot be found by it.
-    Raises what `replan` raises for the load itself.
+    `curves` adds the cost at other loads. Raises what `replan` raises for the load itself.
     """
     options = options or Options()
     grown = decimal(load) * (1 + options.growth_percent / 100)
-    plan = replan(float(grown * _calls_per_request(options)))
-    own = self_hosted(plan, options)
+    plan = replan(float(grown * calls_per_request(options)))
+    market = Market(pinned(plan) if pinned and keeps_gpus(options) else replan, plan, prices, options)
     days = days_per_month(options)
     loads = min(RANGE[0], max(1, math.floor(grown))), max(RANGE[1], math.ceil(grown))
     return Bill(
@@ -56,28 +54,24 @@ def cost(
         requests_per_day=grown,
         tokens_per_month=tokens_per_day(plan.spec) * days,
         range_requests_per_day=loads,
-        self_hosted=own,
+        self_hosted=market.own_bill,
         api=tuple(api_bill(price, plan.spec, days) for price in prices),
         deployments=tuple(_deployment(model) for model in plan.models),
-        breakeven=_breakevens(
-            pinned(plan) if pinned and keeps_gpus(options) else replan, plan, prices, options, loads
-        ),
+        breakeven=market.breakevens(*loads),
+        curves=market.curves(curve_loads(grown)) if curves else None,
         assumptions=tuple(_assumptions(plan, options)),
         warnings=plan.warnings + tuple(text for model in plan.models for text in model.warnings),
     )
 
 
-def self_hosted(plan: Plan, options: Options) -> SelfHosted:
-    """Return the bill of own hosting for a plan, by the method of `options`."""
-    lines = guide_lines(plan, options) if options.method == "guide" else load_lines(plan, options)
-    amount = total([line.usd_per_month for line in lines])
-    mtok = tokens_per_day(plan.spec) * days_per_month(options) / MILLION
-    return SelfHosted(
-        usd_per_month=amount,
-        at_least=any(line.usd_per_month is None for line in lines),
-        usd_per_million_tokens=None if amount is None else (amount / mtok).quantize(Decimal("0.0001")),
-        lines=tuple(lines),
-        idle_gpus=sum(pool.idle_gpus for pool in plan.pools),
+def curve_loads(load: Decimal) -> list[int]:
+    """Return loads from a hundredth to a hundred times `load`, evenly spaced on a logarithmic axis."""
+    middle = float(load)
+    return sorted(
+        {
+            max(1, round(middle * 10 ** (step / CURVE_STEPS)))
+            for step in range(-2 * CURVE_STEPS, 2 * CURVE_STEPS + 1)
+        }
     )
 
 
@@ -95,51 +89,6 @@ def _deployment(model: ModelPlan) -> Deployment:
         gpus_per_replica=model.gpus_per_replica,
         replicas=model.replicas_planned,
     )
-
-
-def days_per_month(options: Options) -> Decimal:
-    """Return the days of the method's month: 30 in the guide, 730 hours otherwise."""
-    return guide.DAYS_PER_MONTH if options.method == "guide" else DAYS_PER_MONTH
-
-
-def _calls_per_request(options: Options) -> Decimal:
-    return 1 + options.retries_percent / 100
-
-
-def _breakevens(
-    replan: Replan, plan: Plan, prices: Sequence[ApiPrice], options: Options, loads: tuple[int, int]
-) -> tuple[Breakeven, ...]:
-    own = self_hosted(plan, options)
-    if any(line.usd_per_month is None for line in own.lines if line.unit in ("node hour", "GPU hour")):
-        reason = "the price of own nodes is unknown"
-        return tuple(
-            Breakeven(model=price.id, requests_per_day=None, reason=reason, complete=False)
-            for price in prices
-        )
-    calls = _calls_per_request(options)
-    # Traffic grows with the load; the rest of the bill only moves when a replica is added.
-    egress = options.egress_usd_per_month if options.method == "load" else None
-    of_one = (egress or Decimal(0)) / requests_per_day(plan.spec) * calls
-    stepping = msgspec.structs.replace(options, egress_usd_per_month=None)
-
-    def cost_at(requests: int) -> Decimal | None:
-        try:
-            bill = self_hosted(replan(float(requests * calls)), stepping)
-        except HomeportError:
-            return None
-        return bill.usd_per_month
-
-    cost_of = OwnCost(cost_at, of_one)
-    days = days_per_month(options)
-    found = []
-    for price in prices:
-        slope = usd_per_daily_request(price, plan.spec, days)
-        found.append(
-            breakeven(
-                price.id, cost_of, None if slope is None else slope * calls, *loads, at_least=own.at_least
-            )
-        )
-    return tuple(found)
 
 
 def _assumptions(plan: Plan, options: Options) -> list[str]:

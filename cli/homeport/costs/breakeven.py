@@ -165,7 +165,7 @@ def _why_none(found: list[Run], own: OwnCost, slope: Decimal, high: int, complet
         where = "cheaper nowhere in the range; " if complete else ""
     cost = own.at(high)
     if cost == INFINITE:
-        return f"{where}no plan that the spec allows carries {high:,} requests a day"
+        return f"{where}no plan of a known price that the spec allows carries {high:,} requests a day"
     return (
         f"{where}at {high:,} requests a day own hosting costs ${cost + own.of_one * high:,.0f} a month, "
         f"the API ${slope * high:,.0f}"

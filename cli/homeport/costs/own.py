@@ -1,4 +1,4 @@
-"""The lines of the bill of own hosting, by the load-aware method and by the guide's."""
+"""The bill of own hosting for one plan: the load-aware method's lines, or the guide's."""
 
 from __future__ import annotations
 
@@ -8,19 +8,46 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from homeport.costs import guide
-from homeport.costs.money import HOURS_PER_MONTH, cents
-from homeport.costs.types import Line, Options
+from homeport.costs.api import tokens_per_day
+from homeport.costs.lines import GIVEN, given, names, unknown
+from homeport.costs.money import DAYS_PER_MONTH, HOURS_PER_MONTH, MILLION, cents, total
+from homeport.costs.own_guide import guide_lines
+from homeport.costs.types import Line, Options, SelfHosted
 
 if TYPE_CHECKING:
     from homeport.planning.types import ModelPlan, Plan, Pool
 
-GIVEN = "given by you"
-GUIDE_FIGURE = "an assumption of the guide"
 LOCAL = ("kind", "minikube")
 PUBLIC = ("load_balancer", "ingress", "gateway")
 GIB = 1024**3
 WEIGHTS_VOLUME_FACTOR = 1.2
 """Size of a weights volume nobody wrote, over the checkpoint's bytes (the spec's `weights.size_gib`)."""
+
+
+def self_hosted(plan: Plan, options: Options) -> SelfHosted:
+    """Return the bill of own hosting for a plan, by the method of `options`."""
+    lines = guide_lines(plan, options) if options.method == "guide" else load_lines(plan, options)
+    amount = total([line.usd_per_month for line in lines])
+    mtok = tokens_per_day(plan.spec) * days_per_month(options) / MILLION
+    return SelfHosted(
+        usd_per_month=amount,
+        at_least=any(line.usd_per_month is None for line in lines),
+        usd_per_million_tokens=None if amount is None else (amount / mtok).quantize(Decimal("0.0001")),
+        lines=tuple(lines),
+        idle_gpus=sum(pool.idle_gpus for pool in plan.pools),
+    )
+
+
+def nodes_are_priced(bill: SelfHosted) -> bool:
+    """Say whether every node (or, with the guide's method, GPU) of the bill has a known price."""
+    return all(
+        line.usd_per_month is not None for line in bill.lines if line.unit in ("node hour", "GPU hour")
+    )
+
+
+def days_per_month(options: Options) -> Decimal:
+    """Return the days of the method's month: 30 in the guide, 730 hours otherwise."""
+    return guide.DAYS_PER_MONTH if options.method == "guide" else DAYS_PER_MONTH
 
 
 def load_lines(plan: Plan, options: Options) -> list[Line]:
@@ -30,19 +57,19 @@ def load_lines(plan: Plan, options: Options) -> list[Line]:
     pooled = {name for pool in plan.pools for name in pool.models}
     unpooled = tuple(model.spec.name for model in plan.models if model.spec.name not in pooled)
     if unpooled:
-        lines.append(
-            _unknown("nodes without GPUs", None, "node hour", unpooled, "the plan has no price for them")
-        )
-    lines += [line for model in plan.models if (line := _weights(model, options)) is not None]
+        item = "your own machine" if local else "nodes without GPUs"
+        lines.append(unknown(item, None, "node hour", unpooled, "no price known"))
+    if not local:
+        lines += [line for model in plan.models if (line := _weights(model, options)) is not None]
     lines += _exposure(plan, options)
     if not local or options.platform_usd_per_month is not None:
         lines.append(
-            _given(
+            given(
                 "cluster and its system nodes",
                 Decimal(1),
                 "month",
                 options.platform_usd_per_month,
-                _names(plan),
+                names(plan),
             )
         )
     return lines
@@ -75,7 +102,7 @@ def _nodes(pool: Pool, plan: Plan, options: Options) -> Line:
             pool.price.assumed,
         )
     else:
-        return _unknown(item, hours, "node hour", pool.models, "no price known; --gpu-usd-per-hour gives one")
+        return unknown(item, hours, "node hour", pool.models, "no price known; --gpu-usd-per-hour gives one")
     if assumed:
         notes.append(assumed)
     return Line(
@@ -129,7 +156,7 @@ def _weights(model: ModelPlan, options: Options) -> Line | None:
     item = {"hub": "weights, a volume for each replica", "pvc": "weights, one shared volume"}.get(
         weights.source, "weights in the object store"
     )
-    return _given(item, Decimal(size * volumes), "GiB", options.storage_usd_per_gib_month, (model.spec.name,))
+    return given(item, Decimal(size * volumes), "GiB", options.storage_usd_per_gib_month, (model.spec.name,))
 
 
 def _exposure(plan: Plan, options: Options) -> list[Line]:
@@ -140,7 +167,7 @@ def _exposure(plan: Plan, options: Options) -> list[Line]:
     lines = []
     if balancers:
         lines.append(
-            _given(
+            given(
                 "load balancer",
                 HOURS_PER_MONTH * balancers,
                 "hour",
@@ -150,120 +177,6 @@ def _exposure(plan: Plan, options: Options) -> list[Line]:
         )
     if public or options.egress_usd_per_month is not None:
         lines.append(
-            _given("egress", Decimal(1), "month", options.egress_usd_per_month, public or _names(plan))
+            given("egress", Decimal(1), "month", options.egress_usd_per_month, public or names(plan))
         )
     return lines
-
-
-def guide_lines(plan: Plan, options: Options) -> list[Line]:
-    """Return the guide's terms for the plan's GPUs, a compute line for each model, and engineering once."""
-    lines: list[Line] = []
-    gpus = 0
-    for model in plan.models:
-        if model.gpu is None:
-            lines.append(
-                _unknown(
-                    "compute",
-                    None,
-                    "GPU hour",
-                    (model.spec.name,),
-                    "the guide prices GPUs; this model has none",
-                )
-            )
-            continue
-        count = model.gpus_per_replica * model.replicas_planned
-        gpus += count
-        rate, source, as_of, note = _guide_rate(model, plan, options)
-        terms = guide.self_hosted_monthly_cost(count, rate)
-        lines.append(
-            Line(
-                item=f"compute, {count} × {model.gpu.id}",
-                quantity=count * terms.active_hours,
-                unit="GPU hour",
-                unit_price_usd=rate,
-                usd_per_month=terms.compute,
-                source=source,
-                as_of=as_of,
-                estimated=True,
-                models=(model.spec.name,),
-                note=note or GUIDE_FIGURE,
-            )
-        )
-    terms = guide.self_hosted_monthly_cost(gpus, Decimal(0))
-    for item, quantity, unit, price, amount in (
-        ("storage", Decimal(gpus), "GPU", guide.STORAGE_USD_PER_GPU_MONTH, terms.storage),
-        ("network", gpus * terms.active_hours, "GPU hour", guide.NETWORK_USD_PER_GPU_HOUR, terms.network),
-        ("engineering", Decimal(1), "month", guide.ENGINEERING_USD_PER_MONTH, terms.engineering),
-    ):
-        lines.append(
-            Line(
-                item=item,
-                quantity=quantity,
-                unit=unit,
-                unit_price_usd=price,
-                usd_per_month=amount,
-                source=guide.SOURCE,
-                as_of=guide.AS_OF,
-                estimated=True,
-                models=_names(plan),
-                note=GUIDE_FIGURE,
-            )
-        )
-    return lines
-
-
-def _guide_rate(
-    model: ModelPlan, plan: Plan, options: Options
-) -> tuple[Decimal | None, str | None, str | None, str | None]:
-    """Return rate, source, date and note of a GPU hour: the user's, the guide's for an H100, else the price table's."""
-    if options.gpu_usd_per_hour is not None:
-        return (
-            options.gpu_usd_per_hour,
-            GIVEN,
-            None,
-            f"{guide.UTILIZATION:.0%} utilisation is the guide's assumption",
-        )
-    if model.gpu is not None and model.gpu.id.startswith("H100"):
-        return guide.H100_USD_PER_HOUR, guide.SOURCE, guide.AS_OF, None
-    pool = next((pool for pool in plan.pools if model.spec.name in pool.models), None)
-    if pool is None or pool.price is None:
-        return None, None, None, "no price known; --gpu-usd-per-hour gives one"
-    rate = pool.price.usd_per_hour / pool.gpus_per_node
-    return rate, pool.price.source, pool.price.as_of, "the guide prices H100 only; this is the price table's"
-
-
-def _given(
-    item: str, quantity: Decimal, unit: str, unit_price: Decimal | None, models: tuple[str, ...]
-) -> Line:
-    if unit_price is None:
-        return _unknown(item, quantity, unit, models, None)
-    return Line(
-        item=item,
-        quantity=quantity,
-        unit=unit,
-        unit_price_usd=unit_price,
-        usd_per_month=cents(quantity * unit_price),
-        source=GIVEN,
-        as_of=None,
-        models=models,
-    )
-
-
-def _unknown(
-    item: str, quantity: Decimal | None, unit: str, models: tuple[str, ...], note: str | None
-) -> Line:
-    return Line(
-        item=item,
-        quantity=quantity,
-        unit=unit,
-        unit_price_usd=None,
-        usd_per_month=None,
-        source=None,
-        as_of=None,
-        models=models,
-        note=note,
-    )
-
-
-def _names(plan: Plan) -> tuple[str, ...]:
-    return tuple(model.spec.name for model in plan.models)

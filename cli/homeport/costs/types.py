@@ -94,6 +94,21 @@ class Breakeven(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool = True
 
 
+class Curve(msgspec.Struct, frozen=True, kw_only=True):
+    """USD a month of one API model, at the loads of the curves that it belongs to."""
+
+    model: str
+    usd_per_month: tuple[Decimal, ...]
+
+
+class Curves(msgspec.Struct, frozen=True, kw_only=True):
+    """USD a month against requests a day; None where own hosting cannot carry the load or has no price."""
+
+    loads: tuple[int, ...]
+    own: tuple[Decimal | None, ...]
+    api: tuple[Curve, ...]
+
+
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """What the bill of own hosting pays for: `replicas` of a model, each on `gpus_per_replica` GPUs (None: no GPU)."""
 
@@ -119,4 +134,5 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     breakeven: tuple[Breakeven, ...]
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
+    curves: Curves | None = None
     currency: str = "USD"

@@ -1,0 +1,54 @@
+"""Lines of a bill: at a price that the user gave, or at one that nobody knows."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from homeport.costs.money import cents
+from homeport.costs.types import Line
+
+if TYPE_CHECKING:
+    from homeport.planning.types import Plan
+
+GIVEN = "given by you"
+
+
+def given(
+    item: str, quantity: Decimal, unit: str, unit_price: Decimal | None, models: tuple[str, ...]
+) -> Line:
+    """Return a line at a price that the user gave; an unknown one where none was given."""
+    if unit_price is None:
+        return unknown(item, quantity, unit, models, None)
+    return Line(
+        item=item,
+        quantity=quantity,
+        unit=unit,
+        unit_price_usd=unit_price,
+        usd_per_month=cents(quantity * unit_price),
+        source=GIVEN,
+        as_of=None,
+        models=models,
+    )
+
+
+def unknown(
+    item: str, quantity: Decimal | None, unit: str, models: tuple[str, ...], note: str | None
+) -> Line:
+    """Return a line whose price nobody knows."""
+    return Line(
+        item=item,
+        quantity=quantity,
+        unit=unit,
+        unit_price_usd=None,
+        usd_per_month=None,
+        source=None,
+        as_of=None,
+        models=models,
+        note=note,
+    )
+
+
+def names(plan: Plan) -> tuple[str, ...]:
+    """Return the names of all deployments of a plan."""
+    return tuple(model.spec.name for model in plan.models)
