@@ -24,9 +24,9 @@ COMMANDS: dict[str, dict[str, tuple[str, str, str]]] = {
     },
     "Deploy": {
         "render": ("render", "render", "Write the Kubernetes manifests of a plan."),
-        "preview": ("pulumi", "preview", "Show what `up` would do, and the month's bill."),
-        "up": ("pulumi", "up", "Deploy with Pulumi."),
-        "destroy": ("pulumi", "destroy", "Remove what `up` deployed."),
+        "preview": ("deploy", "preview", "Show what `up` would do, and the month's bill."),
+        "up": ("deploy", "up", "Deploy with Pulumi."),
+        "destroy": ("deploy", "destroy", "Remove what `up` deployed."),
     },
     "Look up": {
         "models": ("catalog", "models", "List and show open-weight models."),
