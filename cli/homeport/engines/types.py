@@ -164,8 +164,8 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deprecated: str | None = None
 
 
-class FlagList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All flags of one engine version. `underscores`: `--max_model_len` is read as `--max-model-len`.
+class FlagList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, eq=False):
+    """All flags of one engine version; compared by identity: a list is read once. `underscores`: `--max_model_len` is read as `--max-model-len`.
 
     `dotted`: `--flag.key value` sets one key of a JSON flag. `by_hand`: the list was not dumped from the engine's own
     parser.
