@@ -234,6 +234,9 @@ def _answer(out: Output, name: str, stream: IO[bytes], answer: Callable[[bytes],
             continue
         out.data(found.decode())
         answered += 1
+        if stream is sys.stdin.buffer:
+            # Whoever writes the lines may wait for an answer before the next one.
+            sys.stdout.flush()
     if not (answered or bad):
         out.warn(f"{name} holds no cases")
     return BAD_LINE if bad else 0
