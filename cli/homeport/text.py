@@ -16,14 +16,25 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
         by_key.setdefault(candidate.lower(), candidate)
         by_key.setdefault(candidate.rsplit("/", 1)[-1].lower(), candidate)
     wanted = name.lower()
-    found: list[str] = []
-    keys = difflib.get_close_matches(wanted, by_key, n=count * 2, cutoff=0.6)
+    keys: list[str] = []
+    # "llama-70b" for "llama-3.1-70b-instruct": every word of the name stands in the candidate.
+    if len(words := set(_words(wanted))) > 1:
+        keys += sorted((k for k in by_key if words <= set(_words(k))), key=len)
+    keys += difflib.get_close_matches(wanted, by_key, n=count * 2, cutoff=0.6)
     if len(wanted) >= 3:
         keys += sorted((k for k in by_key if wanted in k), key=len)
+    found: list[str] = []
     for key in keys:
         if by_key[key] not in found:
             found.append(by_key[key])
     return found[:count]
+
+
+def _words(text: str) -> list[str]:
+    """Runs of letters, and numbers with the letters that follow them: qwen2.5-72b is qwen, 2, 5, 72b."""
+    import re
+
+    return re.findall(r"[0-9]+[^\W\d_]*|[^\W\d_]+", text)
 
 
 def one_of(names: Iterable[str]) -> str:

@@ -11,8 +11,9 @@ import click
 import msgspec
 
 from homeport.commands.choices import CatalogName, NearestChoice, gpu_ids, model_ids
-from homeport.errors import SpecError
+from homeport.errors import HomeportError, SpecError
 from homeport.spec.load import Loaded
+from homeport.spec.overrides import Overrides
 
 DEFAULT_FILE = "homeport.yaml"
 PLATFORMS = ("kind", "minikube", "generic", "gke", "eks", "aks")
@@ -120,7 +121,26 @@ class SpecOptions:
     def _from_flags(self) -> Loaded:
         from homeport.spec.overrides import from_flags
 
-        return from_flags(self._overrides())
+        overrides = self._overrides()
+        try:
+            return from_flags(overrides)
+        except SpecError as error:
+            raise self._with_bad_model(error, overrides) from error
+
+    def _with_bad_model(self, error: SpecError, overrides: Overrides) -> SpecError:
+        """Add what is wrong with --model itself: with a workload missing too, the planner never gets to say it."""
+        from homeport.catalog.resolve import resolve
+        from homeport.planning.sources import at
+        from homeport.spec.source import Source, spec_error
+
+        path = ("models", 0, "model")
+        name = overrides[path][0]
+        try:
+            resolve(name, base_dir=self.base_dir)
+        except HomeportError as unknown:
+            assert isinstance(error.source, Source), "errors of the spec know where they stand"
+            return spec_error([*error.problems, *at(unknown, path, name).problems], error.source)
+        return error
 
     def _overrides(self) -> dict[tuple[str | int, ...], tuple[Any, str]]:
         """Path of each field that the command line (or the environment) sets: its value, and what set it."""

@@ -82,6 +82,4 @@ def at(error: HomeportError, path: tuple[str | int, ...], value: object) -> Spec
             ]
         )
     help_text = error.help if isinstance(error, NotFoundError) else None
-    if isinstance(error, NotFoundError) and not help_text and error.nearest:
-        help_text = f"did you mean {' or '.join(error.nearest)}?"
     return SpecError([Problem(message=str(error), path=path, value=value, help=help_text)])
