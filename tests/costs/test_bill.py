@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from homeport.catalog.prices import api_price
 from homeport.catalog.types import ApiPrice
+from homeport.costs.api import api_bill
 from homeport.costs.bill import cost
-from homeport.costs.own import self_hosted
+from homeport.costs.own import days_per_month, self_hosted
 from homeport.costs.types import Bill, Options
 from homeport.errors import SpecError
 from homeport.spec.models import Expose, Weights
@@ -165,6 +166,25 @@ def test_long_prompts_have_their_own_price(planner: Planner) -> None:
     ]
 
 
+def test_cached_input_and_batches_have_their_own_prices(planner: Planner) -> None:
+    options = Options(cached_input_percent=Decimal(40), batch_percent=Decimal(50))
+    api = price(cached_input_usd_per_mtok=0.5, batch_input_usd_per_mtok=1.0, batch_output_usd_per_mtok=4.0)
+    bill = cost(planner(), 240_000, [api], options)
+    # 240,000 x 730/24 = 7.3 million requests; half of them in batches, 40 % of the others' input from the cache.
+    assert [(line.item, line.quantity, line.usd_per_month) for line in bill.api[0].lines] == [
+        ("input tokens", 2190, Decimal("4380.00")),
+        ("cached input tokens", 1460, Decimal("730.00")),
+        ("output tokens", 1825, Decimal("14600.00")),
+        ("input tokens in batches", 3650, Decimal("3650.00")),
+        ("output tokens in batches", 1825, Decimal("7300.00")),
+    ]
+    all_in_batches = cost(planner(), 240_000, [api], Options(batch_percent=Decimal(100)))
+    assert all_in_batches.api[0].usd_per_month == Decimal("21900.00")
+    unknown = cost(planner(), 240_000, [price(batch_input_usd_per_mtok=None)], options)
+    assert unknown.api[0].usd_per_month is None
+    assert unknown.breakeven[0].reason == "the API's price is unknown"
+
+
 def test_a_context_that_is_too_short_is_named(planner: Planner) -> None:
     bill = cost(planner(input_tokens=250_000), 100, [price(context_tokens=128_000)])
     assert bill.api[0].notes == ("its context of 128,000 tokens is too short for assistant",)
@@ -235,10 +255,12 @@ def test_below_the_breakeven_own_hosting_is_dearer_and_above_it_nowhere(
         return
 
     def difference(requests: int) -> Decimal:
-        bill = cost(replan, requests, [api], options)
-        assert bill.self_hosted.usd_per_month is not None
-        assert bill.api[0].usd_per_month is not None
-        return bill.self_hosted.usd_per_month - bill.api[0].usd_per_month
+        plan = replan(requests)
+        own = self_hosted(plan, options).usd_per_month
+        theirs = api_bill(api, plan.spec, days_per_month(options), options).usd_per_month
+        assert own is not None
+        assert theirs is not None
+        return own - theirs
 
     if load > 100:
         # Bills are rounded to the cent, the breakeven is not: one cent is "the same".

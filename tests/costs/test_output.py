@@ -13,7 +13,7 @@ from homeport.catalog.prices import api_price
 from homeport.costs.bill import cost
 from homeport.costs.output import as_csv, as_dict, plain
 from homeport.costs.table import as_table
-from homeport.costs.types import Bill
+from homeport.costs.types import Bill, Options
 
 NAMES = ("gpt-4.1", "claude-sonnet-4", "command-a-plus-05-2026")
 
@@ -69,6 +69,14 @@ def test_table_reads_from_top_to_bottom(bill: Bill) -> None:
     assert "0.00" not in rows["cohere/command-a-plus-05-2026"].split()
     assert "a price page, 2026-08-03" in text
     assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_table_lists_the_parts_of_an_api_where_there_are_more_than_two(planner: Callable[..., Any]) -> None:
+    options = Options(cached_input_percent=Decimal(50))
+    text = as_table(cost(planner(usd_per_hour="10"), 240_000, [api_price("gpt-4.1")], options))
+    rows = [line.split() for line in text.splitlines()]
+    assert ["input", "tokens", "3,650", "2.00", "7,300.00"] in rows
+    assert ["cached", "input", "tokens", "3,650", "0.50", "1,825.00"] in rows
 
 
 def test_table_styles_only_heads(bill: Bill) -> None:

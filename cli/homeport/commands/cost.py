@@ -69,6 +69,18 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # generic in some rele
 )
 @click.option("--growth-percent", type=Amount(), default="0", help="How much the load has grown.  [0]")
 @click.option("--retries-percent", type=Amount(), default="0", help="Requests that are sent again.  [0]")
+@click.option(
+    "--cached-input-percent",
+    type=Amount(100),
+    default="0",
+    help="Input tokens that the APIs' caches serve.  [0]",
+)
+@click.option(
+    "--batch-percent",
+    type=Amount(100),
+    default="0",
+    help="Requests that can wait for the APIs' batches.  [0]",
+)
 @click.option("--storage-usd-per-gib-month", type=Amount(), help="Your price of a GiB of disk.  [unknown]")
 @click.option("--load-balancer-usd-per-hour", type=Amount(), help="Your price of a load balancer.  [unknown]")
 @click.option(

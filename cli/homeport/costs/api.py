@@ -1,47 +1,53 @@
-"""The bill of an API model at a plan's load: input and output tokens of each model of the spec."""
+"""The bill of an API model at a spec's load: input, cached input, output and batch tokens of each model."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from homeport.costs.money import MILLION, cents, decimal, total
-from homeport.costs.types import ApiBill, Line
+from homeport.costs.types import ApiBill, Line, Options
 
 if TYPE_CHECKING:
     from homeport.catalog.types import ApiPrice
-    from homeport.spec.models import Spec
+    from homeport.spec.models import Spec, Workload
 
 LONG_PROMPT_TOKENS = 200_000
 """Longer prompts have a price of their own where a provider asks one (`*_above_200k_*` of the price table)."""
-BILLED_FIELDS = ("input_usd_per_mtok", "output_usd_per_mtok", "as_of")
 
 
-def api_bill(price: ApiPrice, spec: Spec, days: Decimal) -> ApiBill:
+class Part(NamedTuple):
+    """Tokens of one kind in an average request, and the field of the price table that they are paid by."""
+
+    item: str
+    tokens: Decimal
+    price_field: str
+
+
+def api_bill(price: ApiPrice, spec: Spec, days: Decimal, options: Options) -> ApiBill:
     """Return the bill of one API model for the spec's workloads, a month of `days`.
 
     The total is None where a price is unknown. `notes` say what the API cannot do for this workload.
     """
     lines: list[Line] = []
     notes: list[str] = []
+    fields: list[str] = []
     for model in spec.models:
         work = model.workload
-        input_price, output_price = token_prices(price, work.input_tokens)
-        for kind, tokens, unit_price in (
-            ("input", work.input_tokens, input_price),
-            ("output", work.output_tokens, output_price),
-        ):
-            mtok = decimal(work.requests_per_day) * decimal(tokens) / MILLION * days
+        for part in _parts(price, work, options):
+            fields.append(part.price_field)
+            usd = _unit_price(price, part)
+            mtok = decimal(work.requests_per_day) * part.tokens / MILLION * days
             lines.append(
                 Line(
-                    item=f"{kind} tokens",
+                    item=part.item,
                     quantity=mtok,
                     unit="million tokens",
-                    unit_price_usd=unit_price,
-                    usd_per_month=None if unit_price is None else cents(mtok * unit_price),
+                    unit_price_usd=usd,
+                    usd_per_month=None if usd is None else cents(mtok * usd),
                     source=price.source,
                     as_of=price.as_of,
-                    estimated=any(name in price.unverified for name in BILLED_FIELDS),
+                    estimated=part.price_field in price.unverified or "as_of" in price.unverified,
                     models=(model.name,),
                 )
             )
@@ -56,33 +62,51 @@ def api_bill(price: ApiPrice, spec: Spec, days: Decimal) -> ApiBill:
         as_of=price.as_of,
         retired=price.retired,
         retires_on=price.retires_on,
-        unverified=tuple(name for name in price.unverified if name in BILLED_FIELDS),
+        unverified=tuple(name for name in price.unverified if name in fields or name == "as_of"),
         lines=tuple(lines),
         notes=tuple(notes),
     )
 
 
-def usd_per_daily_request(price: ApiPrice, spec: Spec, days: Decimal) -> Decimal | None:
+def usd_per_daily_request(price: ApiPrice, spec: Spec, days: Decimal, options: Options) -> Decimal | None:
     """Return what each request a day costs a month of `days`, in the spec's mix of models; not rounded."""
     usd = Decimal(0)
     for model in spec.models:
-        work = model.workload
-        input_price, output_price = token_prices(price, work.input_tokens)
-        if input_price is None or output_price is None:
-            return None
-        of_one = decimal(work.input_tokens) * input_price + decimal(work.output_tokens) * output_price
-        usd += decimal(work.requests_per_day) * of_one / MILLION
+        for part in _parts(price, model.workload, options):
+            unit_price = _unit_price(price, part)
+            if unit_price is None:
+                return None
+            usd += decimal(model.workload.requests_per_day) * part.tokens / MILLION * unit_price
     return usd * days / requests_per_day(spec)
 
 
-def token_prices(price: ApiPrice, input_tokens: float) -> tuple[Decimal | None, Decimal | None]:
-    """Return USD per million input and output tokens for prompts of `input_tokens`; None is unknown."""
-    found = [price.input_usd_per_mtok, price.output_usd_per_mtok]
-    if input_tokens > LONG_PROMPT_TOKENS:
-        long = (price.input_above_200k_usd_per_mtok, price.output_above_200k_usd_per_mtok)
-        found = [usual if special is None else special for usual, special in zip(found, long, strict=True)]
-    first, second = (None if usd is None else decimal(usd) for usd in found)
-    return first, second
+def _parts(price: ApiPrice, work: Workload, options: Options) -> list[Part]:
+    """Divide an average request's tokens by what they are paid at; parts that nobody asked for are left out.
+
+    Batch requests pay batch prices for all their tokens; the cache serves a share of the others' input.
+    """
+    batch = options.batch_percent / 100
+    cached = options.cached_input_percent / 100
+    asked, answered = decimal(work.input_tokens), decimal(work.output_tokens)
+    long = work.input_tokens > LONG_PROMPT_TOKENS
+    parts = (
+        Part("input tokens", asked * (1 - batch) * (1 - cached), _field(price, "input", long)),
+        Part("cached input tokens", asked * (1 - batch) * cached, "cached_input_usd_per_mtok"),
+        Part("output tokens", answered * (1 - batch), _field(price, "output", long)),
+        Part("input tokens in batches", asked * batch, "batch_input_usd_per_mtok"),
+        Part("output tokens in batches", answered * batch, "batch_output_usd_per_mtok"),
+    )
+    return [part for part in parts if part.tokens]
+
+
+def _field(price: ApiPrice, kind: str, long: bool) -> str:
+    special = f"{kind}_above_200k_usd_per_mtok"
+    return special if long and getattr(price, special) is not None else f"{kind}_usd_per_mtok"
+
+
+def _unit_price(price: ApiPrice, part: Part) -> Decimal | None:
+    usd: float | None = getattr(price, part.price_field)
+    return None if usd is None else decimal(usd)
 
 
 def requests_per_day(spec: Spec) -> Decimal:

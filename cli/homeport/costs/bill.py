@@ -55,7 +55,7 @@ def cost(
         tokens_per_month=tokens_per_day(plan.spec) * days,
         range_requests_per_day=loads,
         self_hosted=market.own_bill,
-        api=tuple(api_bill(price, plan.spec, days) for price in prices),
+        api=tuple(api_bill(price, plan.spec, days, options) for price in prices),
         deployments=tuple(_deployment(model) for model in plan.models),
         breakeven=market.breakevens(*loads),
         curves=market.curves(curve_loads(grown)) if curves else None,
@@ -118,6 +118,15 @@ def _assumptions(plan: Plan, options: Options) -> list[str]:
     if keeps_gpus(options) and plan.pools:
         texts.append(
             "breakevens keep these GPUs and their number in a replica; replicas are added as the load needs"
+        )
+    if options.cached_input_percent:
+        texts.append(
+            f"the APIs' caches serve {options.cached_input_percent}% of input tokens; writing to a cache is not billed, "
+            "and own servers are planned without such hits"
+        )
+    if options.batch_percent:
+        texts.append(
+            f"{options.batch_percent}% of requests can wait for the APIs' batches; own servers answer them at once"
         )
     if options.growth_percent:
         texts.append(f"the load has grown by {options.growth_percent}%")

@@ -54,7 +54,7 @@ class Market:
         days = days_per_month(options)
         self.slopes: dict[str, Decimal | None] = {}
         for price in prices:
-            usd = usd_per_daily_request(price, plan.spec, days)
+            usd = usd_per_daily_request(price, plan.spec, days, options)
             self.slopes[price.id] = None if usd is None else usd * calls
 
     def breakevens(self, low: int, high: int) -> tuple[Breakeven, ...]:

@@ -9,6 +9,7 @@ from homeport.costs.output import UNKNOWN, plain
 from homeport.costs.types import ApiBill, Bill, Breakeven, Deployment, Line, SelfHosted
 
 METHODS = {"load": "load-aware method", "guide": "the guide's method"}
+PLAIN_PARTS = ("input tokens", "output tokens")
 Style = Callable[[str], str]
 
 
@@ -92,36 +93,33 @@ def _plural(line: Line) -> str:
 
 
 def _apis(bill: Bill, notes: Footnotes, bold: Style) -> str:
+    if all(tuple(line.item for line in api.lines) == PLAIN_PARTS for api in bill.api):
+        head = ("API", "$ / M input", "$ / M output", "$ a month", "", "")
+        rows = [_api_row(api, _prices(api), bill.self_hosted, notes) for api in bill.api]
+        return columns(head, rows, (1, 2, 3), bold)
+    several = len(bill.deployments) > 1
     rows = []
     for api in bill.api:
-        for model in dict.fromkeys(name for line in api.lines for name in line.models):
-            parts = [line for line in api.lines if model in line.models]
-            if len(api.lines) > len(parts):
-                subtotal = None
-                if all(line.usd_per_month is not None for line in parts):
-                    subtotal = sum((line.usd_per_month or Decimal(0) for line in parts), Decimal(0))
-                rows.append((f"  {api.model}, {model}", *_prices(parts), money(subtotal), "", ""))
-        mark = ""
-        if api.unverified:
-            what = "date" if api.unverified == ("as_of",) else "price"
-            mark = notes.star(api.model, f"unverified {what}, check the provider's page before quoting it")
-        for text in _remarks(api):
-            mark = notes.star(api.model, text)
-        mark += notes.source(api.source, api.as_of)
-        one = len({name for line in api.lines for name in line.models}) == 1
-        prices = _prices(api.lines) if one else ("", "")
-        retired = " (retired)" if api.retired else ""
-        rows.append(
-            (
-                f"  {api.model}{retired}",
-                *prices,
-                money(api.usd_per_month),
-                _saving(api, bill.self_hosted),
-                mark,
-            )
-        )
-    head = ("API", "$ / M input", "$ / M output", "$ a month", "", "")
-    return columns(head, rows, (1, 2, 3), bold)
+        rows.append(_api_row(api, ("", ""), bill.self_hosted, notes))
+        for line in api.lines:
+            what = f"    {line.item}" + (f" ({', '.join(line.models)})" if several else "")
+            quantity = UNKNOWN if line.quantity is None else number(line.quantity)
+            rows.append((what, quantity, unit_price(line.unit_price_usd), money(line.usd_per_month), "", ""))
+    return columns(("API", "million tokens", "$ / million", "$ a month", "", ""), rows, (1, 2, 3), bold)
+
+
+def _api_row(
+    api: ApiBill, prices: tuple[str, str], own: SelfHosted, notes: Footnotes
+) -> tuple[str, str, str, str, str, str]:
+    mark = ""
+    if api.unverified:
+        what = "date" if api.unverified == ("as_of",) else "price"
+        mark = notes.star(api.model, f"unverified {what}, check the provider's page before quoting it")
+    for text in _remarks(api):
+        mark = notes.star(api.model, text)
+    name = f"  {api.model}" + (" (retired)" if api.retired else "")
+    source = notes.source(api.source, api.as_of)
+    return name, *prices, money(api.usd_per_month), _saving(api, own), mark + source
 
 
 def _saving(api: ApiBill, own: SelfHosted) -> str:
@@ -139,8 +137,8 @@ def _remarks(api: ApiBill) -> list[str]:
     return ([retired] if api.retired else []) + list(api.notes)
 
 
-def _prices(lines: Sequence[Line]) -> tuple[str, str]:
-    return unit_price(lines[0].unit_price_usd), unit_price(lines[1].unit_price_usd)
+def _prices(api: ApiBill) -> tuple[str, str]:
+    return unit_price(api.lines[0].unit_price_usd), unit_price(api.lines[1].unit_price_usd)
 
 
 def _breakevens(bill: Bill, bold: Style) -> str:

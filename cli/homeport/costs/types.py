@@ -13,6 +13,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     `scaled_share` is the share of the month (0 to 1) that replicas above the minimum run. Growth raises the load;
     retries are requests sent again, which own servers and APIs both have to answer. Percent: 20 is one fifth more.
+    Of an API, `batch_percent` of the requests are sent in batches, and its cache serves `cached_input_percent` of the
+    other requests' input tokens.
     """
 
     method: Method = "load"
@@ -20,6 +22,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     scaled_share: Decimal | None = None
     growth_percent: Decimal = Decimal(0)
     retries_percent: Decimal = Decimal(0)
+    cached_input_percent: Decimal = Decimal(0)
+    batch_percent: Decimal = Decimal(0)
     storage_usd_per_gib_month: Decimal | None = None
     load_balancer_usd_per_hour: Decimal | None = None
     egress_usd_per_month: Decimal | None = None
