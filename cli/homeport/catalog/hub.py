@@ -146,7 +146,6 @@ class _Lookup:
 
     def _get(self, path: str, limit: int, *, cut: bool = False) -> tuple[bytes, Mapping[str, str]]:
         """GET a path below the endpoint: at most `limit` bytes (more is a failure unless `cut`), before the deadline."""
-        import httpx2
         from huggingface_hub import constants, get_session, get_token
         from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined]  # exported lazily
 
@@ -163,7 +162,7 @@ class _Lookup:
                 # The headers say which error it is; the body, which may be endless, is left unread.
                 said = {k: v for k, v in response.headers.items() if k.startswith("x-error-")}
                 hf_raise_for_status(
-                    httpx2.Response(response.status_code, headers=said, request=response.request)
+                    type(response)(response.status_code, headers=said, request=response.request)
                 )
             for chunk in response.iter_bytes():
                 body += chunk
@@ -206,9 +205,10 @@ class _Lookup:
         )
 
     def _why(self, error: Exception) -> HubFailure:
-        import httpx2
         from huggingface_hub import errors
 
+        # By name: which HTTP library huggingface_hub brings differs between its versions.
+        classes = {c.__name__ for c in type(error).__mro__}
         page = f"{self.shown}/{self.id}"
         path_help = "give a path to its config.json"
         if isinstance(error, errors.GatedRepoError):
@@ -230,11 +230,11 @@ class _Lookup:
         if isinstance(error, errors.RepositoryNotFoundError):
             more = "" if self.sends_token else "; a private one needs HF_TOKEN"
             return HubFailure("missing", "it is not on the Hub", f"check the name{more}, or {path_help}")
-        if isinstance(error, httpx2.TimeoutException):
+        if "TimeoutException" in classes:
             return self.timeout()
         if isinstance(error, errors.HfHubHTTPError) and error.response is not None:
             return self._status(error.response.status_code, path_help)
-        if isinstance(error, httpx2.TooManyRedirects):
+        if "TooManyRedirects" in classes:
             return HubFailure("server", f"the Hub ({self.host}) redirects without end", "check HF_ENDPOINT")
         return HubFailure(
             "unreachable",
