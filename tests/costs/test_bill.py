@@ -135,6 +135,14 @@ def test_what_scales_is_billed_by_the_stated_share(planner: Planner) -> None:
     assert self_hosted(fixed, Options(scaled_share=Decimal("0.5"))).usd_per_month == 4 * 7300
 
 
+def test_a_share_that_changes_nothing_says_so(planner: Planner) -> None:
+    def texts(load: float) -> str:
+        return " ".join(cost(planner(), load, [], Options(scaled_share=Decimal("0.5"))).assumptions)
+
+    assert "changes nothing" in texts(100_000)
+    assert "changes nothing" not in texts(400_000)
+
+
 def test_packed_replicas_share_nodes_that_stay_when_others_scale_down(planner: Planner) -> None:
     # Eight replicas of 2 GPUs on two nodes of 8; three at least: they fill one node and the other scales.
     plan = planner(usd_per_hour="10", gpus_per_node=8, gpus_per_replica=2, replicas_min=3)(800_000)

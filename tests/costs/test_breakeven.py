@@ -39,7 +39,7 @@ def test_breakeven_equals_looking_at_every_load(
     expected, changes = looked_up(cost, slope)
     found = breakeven("m", OwnCost(cost), slope, LOW, HIGH)
     assert found.requests_per_day == expected
-    if found.complete:
+    if found.crossings_complete:
         assert [crossing.requests_per_day for crossing in found.crossings] == changes
     if expected is None:
         assert found.reason
@@ -87,7 +87,7 @@ def test_a_step_that_makes_own_hosting_dearer_again_moves_the_breakeven_behind_i
     # and the third, at 201 requests and $30, is cheaper than the API at once ($30.15).
     found = breakeven("m", own, Decimal("0.15"), 10, 1000)
     assert found.requests_per_day == 134
-    assert found.complete
+    assert found.crossings_complete
     assert [(c.requests_per_day, c.becomes) for c in found.crossings] == [
         (67, "cheaper"),
         (101, "dearer"),
@@ -108,7 +108,7 @@ def test_too_near_to_tell_says_so_instead_of_guessing() -> None:
     assert found.requests_per_day is None
     assert found.reason is not None
     assert "too nearly the same" in found.reason
-    assert not found.complete
+    assert not found.crossings_complete
     assert len(asked) < 150
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from homeport.catalog.prices import api_price
 from homeport.costs.bill import cost
-from homeport.costs.output import as_csv, as_dict, plain
+from homeport.costs.output import as_answer, as_csv, json_schema, plain
 from homeport.costs.table import as_table
 from homeport.costs.types import Bill, Options
 
@@ -24,7 +24,7 @@ def bill(planner: Callable[..., Any]) -> Bill:
 
 
 def test_json_keeps_the_fixed_keys(bill: Bill) -> None:
-    data = msgspec.json.decode(msgspec.json.Encoder(decimal_format="number").encode(as_dict(bill)))
+    data = msgspec.json.decode(msgspec.json.Encoder(decimal_format="number").encode(as_answer(bill)))
     assert {"schema_version", "currency", "method", "self_hosted", "api", "breakeven"} <= set(data)
     assert (data["schema_version"], data["currency"], data["method"]) == (1, "USD", "load")
     own = data["self_hosted"]
@@ -51,6 +51,22 @@ def test_json_keeps_the_fixed_keys(bill: Bill) -> None:
     assert first["reason"] is None
     assert last["requests_per_day"] is None
     assert last["reason"] == "the API's price is unknown"
+
+
+def test_json_schema_describes_the_answer(bill: Bill) -> None:
+    schema = json_schema()
+    parts: Any = schema["$defs"]
+    data = msgspec.json.decode(msgspec.json.Encoder(decimal_format="number").encode(as_answer(bill)))
+    for name, value in (
+        ("Answer", data),
+        ("SelfHosted", data["self_hosted"]),
+        ("Line", data["self_hosted"]["lines"][0]),
+        ("ApiBill", data["api"][0]),
+        ("Breakeven", data["breakeven"][0]),
+        ("Deployment", data["deployments"][0]),
+    ):
+        assert list(parts[name]["properties"]) == list(value)
+    assert parts["Line"]["properties"]["usd_per_month"] == {"anyOf": [{"type": "number"}, {"type": "null"}]}
 
 
 def test_table_reads_from_top_to_bottom(bill: Bill) -> None:

@@ -145,9 +145,9 @@ def cost(
 
         out.data(as_csv(bill))
     else:
-        from homeport.costs.output import as_dict
+        from homeport.costs.output import as_answer
 
-        out.structured(as_dict(bill), "yaml" if output_format == "yaml" else "json")
+        out.structured(as_answer(bill), "yaml" if output_format == "yaml" else "json")
 
 
 def _prices(named: tuple[str, ...], in_spec: tuple[str, ...]) -> list[Any]:

@@ -99,7 +99,9 @@ def _assumptions(plan: Plan, options: Options) -> list[str]:
             f"a GPU for storage, ${guide.NETWORK_USD_PER_GPU_HOUR} a GPU and active hour for network, "
             f"${guide.ENGINEERING_USD_PER_MONTH:,} for engineering, a month of 30 days for APIs"
         )
-        if options.gpu_usd_per_hour is None:
+        if options.gpu_usd_per_hour is None and any(
+            m.gpu and m.gpu.id.startswith("H100") for m in plan.models
+        ):
             texts.append(f"an H100 hour costs ${guide.H100_USD_PER_HOUR}, the guide's price")
     else:
         texts.append("a month is 730 hours, for nodes and for requests")
@@ -110,6 +112,8 @@ def _assumptions(plan: Plan, options: Options) -> list[str]:
                 f"all planned replicas run around the clock ({names} may scale down: --scaled-share gives the share of "
                 "the month that replicas above the minimum run)"
             )
+        if options.scaled_share is not None and not scaling:
+            texts.append("the scaled share changes nothing: no replica above the minimum is planned")
         texts.append("people's time is not in the bill")
         if options.egress_usd_per_month is not None:
             texts.append("egress grows with the load")

@@ -111,7 +111,7 @@ def breakeven(
     """Find the breakeven against one API model in the range `low` to `high` requests a day."""
     if slope is None:
         return Breakeven(
-            model=model, requests_per_day=None, reason="the API's price is unknown", complete=False
+            model=model, requests_per_day=None, reason="the API's price is unknown", crossings_complete=False
         )
     own.budget = MAX_PLANS
     net = slope - own.of_one
@@ -144,7 +144,7 @@ def breakeven(
         reason=reason,
         at_least=at_least,
         crossings=crossings,
-        complete=complete,
+        crossings_complete=complete,
     )
 
 

@@ -62,7 +62,7 @@ class Market:
         if not self.priced:
             reason = "the price of own nodes is unknown"
             return tuple(
-                Breakeven(model=model, requests_per_day=None, reason=reason, complete=False)
+                Breakeven(model=model, requests_per_day=None, reason=reason, crossings_complete=False)
                 for model in self.slopes
             )
         at_least = self.own_bill.at_least

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from homeport.costs.types import ApiBill, Bill, Breakeven, Line, SelfHosted
+from homeport.costs.types import ApiBill, Bill, Breakeven, Deployment, Line, Method, SelfHosted
 
 SCHEMA_VERSION = 1
 CSV_COLUMNS = (
@@ -28,83 +28,76 @@ CSV_COLUMNS = (
 UNKNOWN = "unknown"
 
 
-def as_dict(bill: Bill) -> dict[str, object]:
-    """Return the bill as plain data for JSON or YAML: Decimals stay (they are written as numbers), unknown is null."""
-    low, high = bill.range_requests_per_day
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "name": bill.name,
-        "currency": bill.currency,
-        "method": bill.method,
-        "requests_per_day": plain(bill.requests_per_day),
-        "tokens_per_month": plain(bill.tokens_per_month),
-        "deployments": [msgspec.structs.asdict(deployment) for deployment in bill.deployments],
-        "self_hosted": _self_hosted(bill.self_hosted),
-        "api": [_api(api) for api in bill.api],
-        "breakeven": [_breakeven(found) for found in bill.breakeven],
-        "breakeven_range_requests_per_day": {"from": low, "to": high},
-        "assumptions": list(bill.assumptions),
-        "warnings": list(bill.warnings),
-    }
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of `cost -o json`. Keys are fixed: add, never rename. Money is in `currency`; null is unknown."""
+
+    schema_version: int
+    name: str
+    currency: str
+    method: Method
+    requests_per_day: Decimal
+    tokens_per_month: Decimal
+    deployments: tuple[Deployment, ...]
+    self_hosted: SelfHosted
+    api: tuple[ApiBill, ...]
+    breakeven: tuple[Breakeven, ...]
+    breakeven_range_requests_per_day: tuple[int, int]
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
-def _self_hosted(own: SelfHosted) -> dict[str, object]:
-    return {
-        "usd_per_month": own.usd_per_month,
-        "at_least": own.at_least,
-        "usd_per_million_tokens": own.usd_per_million_tokens,
-        "idle_gpus": own.idle_gpus,
-        "lines": [_line(line) for line in own.lines],
-    }
+def as_answer(bill: Bill) -> Answer:
+    """Return the bill as it is written to JSON or YAML: quantities and unit prices as `plain` writes them."""
+    own = bill.self_hosted
+    return Answer(
+        schema_version=SCHEMA_VERSION,
+        name=bill.name,
+        currency=bill.currency,
+        method=bill.method,
+        requests_per_day=plain(bill.requests_per_day),
+        tokens_per_month=plain(bill.tokens_per_month),
+        deployments=bill.deployments,
+        self_hosted=msgspec.structs.replace(own, lines=_plain_lines(own.lines)),
+        api=tuple(msgspec.structs.replace(api, lines=_plain_lines(api.lines)) for api in bill.api),
+        breakeven=bill.breakeven,
+        breakeven_range_requests_per_day=bill.range_requests_per_day,
+        assumptions=bill.assumptions,
+        warnings=bill.warnings,
+    )
 
 
-def _line(line: Line) -> dict[str, object]:
-    return {
-        "item": line.item,
-        "quantity": plain(line.quantity),
-        "unit": line.unit,
-        "unit_price_usd": plain(line.unit_price_usd),
-        "usd_per_month": line.usd_per_month,
-        "source": line.source,
-        "as_of": line.as_of,
-        "estimated": line.estimated,
-        "models": list(line.models),
-        "note": line.note,
-    }
+def json_schema() -> dict[str, object]:
+    """Return the JSON Schema of the answer. Decimals are written as numbers, which msgspec's own schema denies."""
+    schema = msgspec.json.schema(Answer)
+    _decimals_are_numbers(schema)
+    return schema
 
 
-def _api(api: ApiBill) -> dict[str, object]:
-    return {
-        "model": api.model,
-        "usd_per_month": api.usd_per_month,
-        "source": api.source,
-        "as_of": api.as_of,
-        "retired": api.retired,
-        "retires_on": api.retires_on,
-        "unverified": list(api.unverified),
-        "lines": [_line(line) for line in api.lines],
-        "notes": list(api.notes),
-    }
+def _decimals_are_numbers(node: object) -> None:
+    if isinstance(node, list):
+        for item in node:
+            _decimals_are_numbers(item)
+    elif isinstance(node, dict):
+        if node.get("format") == "decimal":
+            node.pop("format")
+            node["type"] = "number"
+        for item in node.values():
+            _decimals_are_numbers(item)
 
 
-def _breakeven(found: Breakeven) -> dict[str, object]:
-    return {
-        "model": found.model,
-        "requests_per_day": found.requests_per_day,
-        "reason": found.reason,
-        "at_least": found.at_least,
-        "crossings": [
-            {"requests_per_day": crossing.requests_per_day, "own_hosting_becomes": crossing.becomes}
-            for crossing in found.crossings
-        ],
-        "crossings_complete": found.complete,
-    }
+def _plain_lines(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    return tuple(
+        msgspec.structs.replace(
+            line,
+            quantity=None if line.quantity is None else plain(line.quantity),
+            unit_price_usd=None if line.unit_price_usd is None else plain(line.unit_price_usd),
+        )
+        for line in lines
+    )
 
 
-def plain(number: Decimal | None) -> Decimal | None:
+def plain(number: Decimal) -> Decimal:
     """Return a number with at most six decimals and no trailing zeros or exponent, as people write it."""
-    if number is None:
-        return None
     short = number.quantize(Decimal("0.000001")).normalize()
     exponent = short.as_tuple().exponent
     return short.quantize(Decimal(1)) if isinstance(exponent, int) and exponent > 0 else short
@@ -145,10 +138,10 @@ def _csv_line(section: str, model: str, line: Line) -> dict[str, str]:
         "model": model,
         "item": line.item,
         "deployments": " ".join(line.models),
-        "quantity": _cell(plain(line.quantity)),
+        "quantity": _cell(line.quantity),
         "unit": line.unit,
-        "unit_price_usd": _cell(plain(line.unit_price_usd)),
-        "usd_per_month": _cell(line.usd_per_month),
+        "unit_price_usd": _cell(line.unit_price_usd),
+        "usd_per_month": _cell(line.usd_per_month, exact=True),
         "estimated": "yes" if line.estimated else "no",
         "source": line.source or "",
         "as_of": line.as_of or "",
@@ -162,7 +155,7 @@ def _csv_total(section: str, model: str, amount: Decimal | None, note: str) -> d
         "model": model,
         "item": "total",
         "unit": "month",
-        "usd_per_month": _cell(amount),
+        "usd_per_month": _cell(amount, exact=True),
         "note": note,
     }
 
@@ -171,5 +164,7 @@ def _remarks(api: ApiBill) -> list[str]:
     return (["retired"] if api.retired else []) + list(api.notes)
 
 
-def _cell(number: Decimal | None) -> str:
-    return UNKNOWN if number is None else f"{number:f}"
+def _cell(number: Decimal | None, *, exact: bool = False) -> str:
+    if number is None:
+        return UNKNOWN
+    return f"{number if exact else plain(number):f}"

@@ -65,10 +65,10 @@ def _deployment(made: Deployment) -> str:
 
 def _own(bill: Bill, notes: Footnotes, bold: Style) -> str:
     own = bill.self_hosted
-    several = len({name for line in own.lines for name in line.models}) > 1
     rows = []
     for line in own.lines:
-        who = f" ({', '.join(line.models)})" if several and line.models else ""
+        shared = len(line.models) == len(bill.deployments)
+        who = "" if shared else f" ({', '.join(line.models)})"
         mark = ""
         if line.note or line.estimated:
             mark = notes.star(f"{line.item}{who}", line.note or "an assumption")
@@ -179,7 +179,6 @@ def unit_price(amount: Decimal | None) -> str:
     if amount is None:
         return UNKNOWN
     short = plain(amount)
-    assert short is not None, "plain() returns None for None only"
     exponent = short.as_tuple().exponent
     return f"{short:,.2f}" if isinstance(exponent, int) and exponent > -2 else f"{short:,f}"
 

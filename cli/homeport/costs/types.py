@@ -87,7 +87,7 @@ class Breakeven(msgspec.Struct, frozen=True, kw_only=True):
     """The lowest load from which own hosting, re-planned at each load, stays cheaper up to the range's end.
 
     None has a `reason`. `at_least`: the own bill has unknown lines, so the real breakeven is higher. `crossings` are
-    all changes in the range, lowest first; `complete` false means that some may be missing.
+    all changes in the range, lowest first; `crossings_complete` false means that some may be missing.
     """
 
     model: str
@@ -95,7 +95,7 @@ class Breakeven(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     at_least: bool = False
     crossings: tuple[Crossing, ...] = ()
-    complete: bool = True
+    crossings_complete: bool = True
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):
