@@ -227,10 +227,12 @@ def summary(quantity: str, chosen: Iterable[dict[str, Any]] | None = None) -> di
 
 def table(by: str) -> list[dict[str, Any]]:
     """Error summaries by a field of the rows ("engine_version", "attention", "quantization", "gpu", …)."""
-    made = []
+    made: list[dict[str, Any]] = []
     for value in sorted({str(row[by]) for row in rows()}):
         chosen = [row for row in rows() if str(row[by]) == value]
-        for quantity in QUANTITIES:
-            if errors(quantity, chosen):
-                made.append({by: value, "quantity": quantity, **summary(quantity, chosen)})
+        made += [
+            {by: value, "quantity": quantity, **summary(quantity, chosen)}
+            for quantity in QUANTITIES
+            if errors(quantity, chosen)
+        ]
     return made

@@ -127,6 +127,7 @@ def _index_bytes(dim: int | None) -> int:
 
 def _state(read: Config, kind: str) -> Attention:
     """A layer whose state doesn't grow: Mamba 2, Mamba 1 (jamba), or gated delta net."""
+    kept = 4 if "float32" in str(read.get("mamba_ssm_dtype") or read.get("mamba_ssm_cache_dtype")) else 0
     if kind == "linear":
         k_heads, v_heads = read.needed("linear_num_key_heads"), read.needed("linear_num_value_heads")
         k_dim, v_dim = read.needed("linear_key_head_dim"), read.needed("linear_value_head_dim")
@@ -140,6 +141,7 @@ def _state(read: Config, kind: str) -> Attention:
             conv_elements=conv * (2 * k_heads * k_dim + v_heads * v_dim),
             state_elements=v_heads * k_dim * v_dim,
             state_heads=v_heads,
+            state_bytes_each=kept,
         )
     state = read.whole("mamba_d_state") or read.whole("ssm_state_size") or read.whole("state_size") or 128
     conv = (read.whole("mamba_d_conv") or read.whole("conv_kernel") or read.whole("conv_kernel_size") or 4) - 1
@@ -149,7 +151,8 @@ def _state(read: Config, kind: str) -> Attention:
     if not heads:
         inner = (read.whole("mamba_expand") or read.whole("expand") or 2) * read.hidden_size
         return Attention(
-            kind=kind, heads=1, head_dim=inner, conv_elements=conv * inner, state_elements=state * inner, state_heads=inner
+            kind=kind, heads=1, head_dim=inner, conv_elements=conv * inner, state_elements=state * inner,
+            state_heads=inner, state_bytes_each=kept,
         )
     inner = heads * dim
     return Attention(
@@ -161,6 +164,7 @@ def _state(read: Config, kind: str) -> Attention:
         conv_elements=conv * (inner + 2 * groups * state),
         state_elements=inner * state,
         state_heads=heads,
+        state_bytes_each=kept,
     )
 
 

@@ -41,7 +41,8 @@ class Attention(msgspec.Struct, frozen=True, kw_only=True):
     """How a layer attends and what it keeps.
 
     `kind`: "full", "sliding" (the last `window_tokens`), "chunked" (chunks of `window_tokens`), "mamba" or "linear"
-    (a state of fixed size: `state_shapes`, elements and their bytes), "none". `latent_rank` above 0 is multi-head latent
+    (a state of fixed size: `conv_elements` in the model's dtype and `state_elements` of `state_bytes_each` bytes, 0 for the
+    model's dtype, over `state_heads`), "none". `latent_rank` above 0 is multi-head latent
     attention: `latent_rank` + `rope_dim` elements a token instead of keys and values; `index_bytes` is a sparse
     indexer's cache beside it. `shares_cache` layers read another layer's cache.
     """

@@ -89,8 +89,11 @@ def non_torch_gib(gpu: Gpu, rule: Rules, settings: Settings, fitted: Fitted) -> 
     if rule.engine == "vllm" and rule.v0:
         if rule.version < (0, 4):
             return 0.0  # 0.2 counted torch's peak only
-        base = const.NON_TORCH_V0_HOPPER_GIB if gpu.architecture == "Hopper" else const.NON_TORCH_V0_GIB
-        return base * (2 if tensor > 1 else 1)
+        if gpu.architecture == "Hopper":
+            return const.NON_TORCH_V0_HOPPER_GIB * (2 if tensor > 1 else 1)
+        if rule.version < (0, 6) or (rule.version == (0, 6) and rule.patch <= 4):
+            return const.NON_TORCH_V0_WITH_CONTEXT_GIB
+        return const.NON_TORCH_V0_TENSOR_PARALLEL_GIB if tensor > 1 else const.NON_TORCH_V0_GIB
     if rule.engine == "vllm" and rule.version < (0, 14):
         return const.NON_TORCH_EARLY_V1_TENSOR_PARALLEL_GIB if tensor > 1 else const.NON_TORCH_EARLY_V1_GIB
     if tensor > 1:
@@ -149,7 +152,8 @@ def budget(arch: Architecture, gpu: Gpu, settings: Settings, fitted: Fitted = FI
         peak, cause = activation_gib(
             arch, rule, tensor, each, loaded.quantization, fitted, first=stage == 0, last=last
         )
-        graphs = fitted.cuda_graph_base_gib + fitted.cuda_graph_layer_gib * len(layers)
+        captured = rule.graphs / const.CUDA_GRAPH_DEFAULT_COUNT
+        graphs = (fitted.cuda_graph_base_gib + fitted.cuda_graph_layer_gib * len(layers)) * captured
         if rule.v0:
             graphs = const.CUDA_GRAPH_V0_GIB
         lora = lora_gib(arch, layers, settings)

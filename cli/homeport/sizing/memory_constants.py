@@ -44,11 +44,14 @@ FITTED: Final = Fitted()
 RESIDUAL_COPIES: Final = 3
 
 # Outside of torch in earlier releases. vLLM 0.10 to 0.13 (llm-d-benchmark,
-# config_explorer/empirical-vllm-memory-results.md): 0.13, and 0.55 at tensor parallel size 2. V0: 0.35 on an RTX 3090
-# (0.6.4, vLLM issue 10517), 1.79 on an 80 GiB H100 and twice that at tensor parallel size 2 (0.6.5, vLLM PR 10511).
+# config_explorer/empirical-vllm-memory-results.md): 0.13, and 0.55 at tensor parallel size 2. V0 to 0.6.4, which counts
+# the context: 0.35 on an RTX 3090 (vLLM issue 10517). V0 later: 0.05 on A10, 0.08 on L40S and A6000, 0.32 to 0.36 at
+# tensor parallel size 2 (logs of 0.7), and 1.79 on an 80 GiB H100, twice that at tensor parallel size 2 (vLLM PR 10511).
 NON_TORCH_EARLY_V1_GIB: Final = 0.13
 NON_TORCH_EARLY_V1_TENSOR_PARALLEL_GIB: Final = 0.55
-NON_TORCH_V0_GIB: Final = 0.35
+NON_TORCH_V0_WITH_CONTEXT_GIB: Final = 0.35
+NON_TORCH_V0_GIB: Final = 0.08
+NON_TORCH_V0_TENSOR_PARALLEL_GIB: Final = 0.34
 NON_TORCH_V0_HOPPER_GIB: Final = 1.79
 
 # What the process holds before the engine takes its snapshot: context, kernels, and NCCL when there is more than one
@@ -57,6 +60,8 @@ NON_TORCH_V0_HOPPER_GIB: Final = 1.79
 CONTEXT_GIB: Final = 0.51
 CONTEXT_PARALLEL_GIB: Final = 1.51
 CONTEXT_SMALL_GPU_GIB: Final = 0.35
+# Graphs of the default capture sizes: 51 of mixed batches up to 512 tokens, 35 of decoding up to 256 requests.
+CUDA_GRAPH_DEFAULT_COUNT: Final = 86
 # Captures of the older engine (decoding only, 35 sizes): 0.2 to 0.5 GiB in logs of vLLM 0.6.
 CUDA_GRAPH_V0_GIB: Final = 0.4
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 import msgspec
 
 from homeport.catalog.types import Gpu
+from homeport.sizing.memory_constants import CUDA_GRAPH_DEFAULT_COUNT
 from homeport.sizing.types import Settings
 
 NEWEST = (99, 0)
@@ -15,7 +16,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     `batched_tokens` and `requests` are what start-up profiles with. `v0` is vLLM before 0.8's new engine: no hybrid
     KV groups. `keeps_workspaces`: fused experts' workspaces outlive their layer. `chunked_prefill` false: a whole prompt is one step. `graphs_subtracted`: CUDA graphs come out of the KV
-    budget. `capacity_by_concurrency`: the KV tokens that the engine prints are concurrency x max_model_len.
+    budget. `capacity_by_concurrency`: the KV tokens that the engine prints are concurrency x max_model_len. `graphs` are the CUDA graphs that it captures.
     """
 
     engine: str
@@ -33,6 +34,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     capacity_by_concurrency: bool
     block_tokens: int
     in_flight_batches: int
+    patch: int
+    graphs: int
 
 
 @lru_cache(maxsize=256)
@@ -48,10 +51,16 @@ def version_of(text: str | None) -> tuple[int, int]:
 
 
 def patch_of(text: str | None) -> int:
-    """The third number of a version, 0 where it has none."""
+    """The third number of a version; the last one where it has none."""
     parts = (text or "").split(".")
     digits = "".join(c for c in parts[2] if c.isdigit()) if len(parts) > 2 else ""
-    return int(digits or 0)
+    return int(digits) if digits else 99
+
+
+def capture_sizes(largest: int) -> int:
+    """How many batch sizes vLLM captures up to `largest`: 1, 2, 4, then every 8th to 256, then every 16th."""
+    small = sum(1 for size in (1, 2, 4) if size <= largest)
+    return small + min(largest, 248) // 8 + (max(0, largest - 240) // 16 if largest >= 256 else 0)
 
 
 def large_gpu(gpu: Gpu) -> bool:
@@ -106,6 +115,8 @@ def _vllm(
         # FlashMLA keeps pages of 64 tokens, Blackwell's MLA kernels of 128 (vLLM platforms/cuda.py).
         block_tokens=128 if mla and gpu.architecture == "Blackwell" else 16,
         in_flight_batches=2 if version >= (0, 26) and settings.pipeline_parallel_size == 1 else 1,
+        patch=patch_of(settings.engine_version),
+        graphs=capture_sizes(min(512, 2 * requests)) + capture_sizes(min(256, requests)),
     )
 
 
@@ -142,4 +153,6 @@ def _others(settings: Settings, gpu: Gpu, version: tuple[int, int], length: int)
         capacity_by_concurrency=False,
         block_tokens=block,
         in_flight_batches=1,
+        patch=0,
+        graphs=CUDA_GRAPH_DEFAULT_COUNT,
     )
