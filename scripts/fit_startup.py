@@ -70,6 +70,8 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     situation: Situation
     seen: dict[str, float]
     record: dict[str, Any]
+    attention: str = "not stated"
+    quantization: str = "none"
 
 
 def examples() -> list[Example]:
@@ -90,9 +92,9 @@ def _example(record: dict[str, Any], inline: dict[str, Any]) -> Example:
     from homeport.catalog.architecture import architecture
 
     config = _config(record, inline)
-    if config is not None:
-        traits = traits_of(architecture(config))
-        traits = msgspec.structs.replace(traits, checkpoint_gib=record["weights_gib_total"])
+    arch = architecture(config) if config is not None else None
+    if arch is not None:
+        traits = msgspec.structs.replace(traits_of(arch), checkpoint_gib=record["weights_gib_total"])
     else:
         traits = Traits(layers=record["layers"], checkpoint_gib=record["weights_gib_total"])
     gpu = gpu_facts(record["gpu"])
@@ -133,6 +135,8 @@ def _example(record: dict[str, Any], inline: dict[str, Any]) -> Example:
         situation=situation,
         seen=seen,
         record=record,
+        attention=arch.attention_type if arch else "not stated",
+        quantization=arch.quantization.method if arch and arch.quantization else "none",
     )
 
 

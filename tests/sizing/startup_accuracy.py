@@ -12,6 +12,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 # What a median absolute relative error may be at most, over left-out base models.
 BARS = {"ready": 0.20, "compile": 0.12, "weights_load": 0.20}
+# Why the records with the largest errors are off: what their sources don't say, or say of something else.
+EXPLANATIONS: dict[tuple[str, str], str] = {}
 QUANTITIES = ("download", "weights_load", "compile", "cuda_graph", "init_engine", "ready")
 GROUPS = ("base_model", "gpu", "engine_version")
 
@@ -59,9 +61,14 @@ def rows(group: str = "base_model") -> list[dict[str, Any]]:
                     "engine_version": e.record["engine_version"] or "not stated",
                     "storage": e.record["storage"],
                     "loader": e.record["loader"],
+                    "attention": e.attention,
+                    "quantization": e.quantization,
+                    "tensor_parallel_size": e.record["tensor_parallel_size"],
+                    "source": e.record["url"],
                     "predicted": predicted,
                     "measured": e.seen[quantity],
-                    "error": abs(predicted / e.seen[quantity] - 1),
+                    "error": predicted / e.seen[quantity] - 1,
+                    "explanation": EXPLANATIONS.get((e.id, quantity)),
                 }
             )
     return out
@@ -70,7 +77,7 @@ def rows(group: str = "base_model") -> list[dict[str, Any]]:
 def errors(quantity: str, group: str = "base_model") -> list[float]:
     """Absolute relative errors of a quantity, ascending; loading only where the storage is known."""
     return sorted(
-        row["error"]
+        abs(row["error"])
         for row in rows(group)
         if row["quantity"] == quantity and (quantity != "weights_load" or row["storage"] != "unknown")
     )
