@@ -202,6 +202,12 @@ def test_the_licence_of_the_tags(server: HubServer) -> None:
     assert resolve(ID, base_dir=Path("/")).licence == "mit"
 
 
+@pytest.mark.parametrize("licence", ["\x1b]0;owned\x07mit", "x" * 5000, ["mit"], ""])
+def test_a_licence_that_is_not_fit_to_print_is_unknown(server: HubServer, licence: object) -> None:
+    server.model(ID, CONFIG, {"cardData": {"license": licence}, "tags": []})
+    assert resolve(ID, base_dir=Path("/")).licence is None
+
+
 @pytest.mark.parametrize(
     ("status", "code", "token", "kind", "says", "helps"),
     [

@@ -115,7 +115,7 @@ class _Lookup:
     def _run(self) -> HubModel:
         text, headers = self._get(f"{self.id}/resolve/main/config.json", CONFIG_LIMIT_BYTES)
         config = self._object(text, "config.json")
-        revision = headers.get("x-repo-commit")
+        revision = _text(headers.get("x-repo-commit"))
         info: dict[str, Any] = {}
         size: int | None = None
         # The config is what counts: where the rest can't be had, for whatever reason, it stays unknown.
@@ -271,7 +271,8 @@ def offline(why: str) -> HubFailure:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """Text from the Hub that may be printed: anybody can write a model card, escape codes included."""
+    return value if isinstance(value, str) and value and value.isprintable() and len(value) <= 100 else None
 
 
 def _licence(info: Mapping[str, Any]) -> str | None:
@@ -285,5 +286,5 @@ def _licence(info: Mapping[str, Any]) -> str | None:
     tags = info.get("tags")
     for tag in tags if isinstance(tags, list) else []:
         if isinstance(tag, str) and tag.startswith("license:"):
-            return tag.removeprefix("license:")
+            return _text(tag.removeprefix("license:"))
     return None
