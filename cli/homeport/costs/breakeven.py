@@ -160,13 +160,13 @@ def _lowest(found: list[Run], low: int, high: int, complete: bool) -> tuple[int 
 def _why_none(found: list[Run], own: OwnCost, slope: Decimal, high: int, complete: bool) -> str:
     cheaper = [run for run in found if run.cheaper]
     if cheaper:
-        where = f"cheaper only from {cheaper[0].low:,} to {cheaper[0].high:,}; "
+        where = f"cheaper only from {cheaper[0].low:,} to {cheaper[0].high:,}"
     else:
-        where = "cheaper nowhere in the range; " if complete else ""
+        where = "never cheaper" if complete else "not cheaper at the range's end"
     cost = own.at(high)
     if cost == INFINITE:
-        return f"{where}no plan of a known price that the spec allows carries {high:,} requests a day"
+        return f"{where}: no plan of a known price that the spec allows carries {high:,} requests a day"
     return (
-        f"{where}at {high:,} requests a day own hosting costs ${cost + own.of_one * high:,.0f} a month, "
+        f"{where}: at {high:,} requests a day own hosting costs ${cost + own.of_one * high:,.0f} a month, "
         f"the API ${slope * high:,.0f}"
     )

@@ -150,7 +150,7 @@ def _breakevens(bill: Bill, bold: Style) -> str:
 
 def _answer(found: Breakeven) -> str:
     if found.requests_per_day is None:
-        return f"none: {found.reason}"
+        return f"none, {found.reason}"
     least = "at least " if found.at_least else ""
     return f"{least}{found.requests_per_day:,}" + (f" ({found.reason})" if found.reason else "")
 
