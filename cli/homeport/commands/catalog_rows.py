@@ -59,7 +59,7 @@ def pick(what: str, value: str, known: Iterable[str | None]) -> list[str]:
         return same
     if beginning := [v for v in values if wanted and v.lower().startswith(wanted)]:
         return beginning
-    help_ = f"known: {', '.join(sorted(values))}" if len(values) <= 12 else None
+    help_ = f"known: {', '.join(sorted(values))}" if len(values) <= 24 else None
     raise NotFoundError(what, value, nearest(value, values), help=help_)
 
 
