@@ -180,30 +180,57 @@ def _weights(data: Sequence[Example]) -> list[float]:
     return [1 / math.sqrt(count[e.base_model]) for e in data]
 
 
-def _descend(
-    names: list[str], c: Constants, loss: Callable[[Constants], float], sweeps: int = 30
+def _is_share(name: str) -> bool:
+    """Whether a constant is a share (searched by adding) and not a rate or a time (searched by multiplying)."""
+    return name.startswith("layer_") or name in ("prefetch_ranks", "unknown_release")
+
+
+def _pull(name: str, value: float) -> float:
+    """How far a constant lies from its prior."""
+    prior: float = getattr(PRIORS, name)
+    return 0.002 * (abs(value - prior) if _is_share(name) else abs(math.log(value / prior)))
+
+
+def _moved(name: str, value: float, delta: float) -> float:
+    new = value + delta if _is_share(name) else value * math.exp(delta)
+    return min(max(new, 0.0), 1.0) if name == "unknown_release" else new
+
+
+def _fit_block(
+    quantity: str, names: list[str], part: list[Example], c: Constants, sweeps: int = 30
 ) -> Constants:
-    """Coordinate descent with step sizes that grow on success and halve on failure."""
-    best, step = loss(c), dict.fromkeys(names, 0.3)
+    """Coordinate descent with step sizes that grow on success and halve on failure.
+
+    A constant is tried only on the examples that it touches: most rates belong to one kind of storage.
+    """
+    weights = _weights(part)
+    total = sum(weights) or 1.0
+    shares = [weight / total for weight in weights]
+    now = [abs(residual(e, quantity, c)) for e in part]
+    touched = {}
+    for name in names:
+        other = msgspec.structs.replace(c, **{name: _moved(name, getattr(c, name), 0.4)})
+        touched[name] = [i for i, e in enumerate(part) if abs(residual(e, quantity, other)) != now[i]]
+    step = dict.fromkeys(names, 0.3)
     for _ in range(sweeps):
-        before = best
+        gained = 0.0
         for name in names:
             old = getattr(c, name)
-            share = name.startswith("layer_") or name in ("prefetch_ranks", "unknown_release")
             for sign in (1, -1):
-                delta = sign * step[name]
-                new = old + delta if share else old * math.exp(delta)
-                if name == "unknown_release":
-                    new = min(max(new, 0.0), 1.0)
+                new = _moved(name, old, sign * step[name])
                 trial = msgspec.structs.replace(c, **{name: new})
-                value = loss(trial)
-                if value < best - 1e-9:
-                    c, best = trial, value
+                found = [abs(residual(part[i], quantity, trial)) for i in touched[name]]
+                change = _pull(name, new) - _pull(name, old)
+                change += sum(shares[i] * (f - now[i]) for i, f in zip(touched[name], found, strict=True))
+                if change < -1e-9:
+                    c, gained = trial, gained - change
+                    for i, f in zip(touched[name], found, strict=True):
+                        now[i] = f
                     step[name] *= 1.3
                     break
             else:
                 step[name] *= 0.5
-        if before - best < 1e-6 and max(step.values()) < 0.01:
+        if gained < 1e-6 and max(step.values()) < 0.01:
             break
     return c
 
@@ -215,25 +242,7 @@ def fit_constants(data: Sequence[Example]) -> Constants:
         part = [
             e for e in data if quantity in e.seen and (quantity != "download" or e.situation.storage == "hub")
         ]
-        weights = _weights(part)
-        total = sum(weights) or 1.0
-
-        def loss(trial: Constants, part: list[Example] = part, weights: list[float] = weights,
-                 total: float = total, quantity: str = quantity, names: list[str] = names) -> float:  # fmt: skip
-            error = (
-                sum(w * abs(residual(e, quantity, trial)) for e, w in zip(part, weights, strict=True)) / total
-            )
-            pull = 0.0
-            for n in names:
-                now, prior = getattr(trial, n), getattr(PRIORS, n)
-                pull += (
-                    abs(now - prior)
-                    if n.startswith("layer_") or n in ("prefetch_ranks", "unknown_release")
-                    else abs(math.log(now / prior))
-                )
-            return error + 0.002 * pull
-
-        c = _descend(names, c, loss)
+        c = _fit_block(quantity, names, part, c)
     return c
 
 

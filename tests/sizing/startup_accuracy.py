@@ -13,7 +13,34 @@ ROOT = Path(__file__).resolve().parents[2]
 # What a median absolute relative error may be at most, over left-out base models.
 BARS = {"ready": 0.20, "compile": 0.12, "weights_load": 0.20}
 # Why the records with the largest errors are off: what their sources don't say, or say of something else.
-EXPLANATIONS: dict[tuple[str, str], str] = {}
+EXPLANATIONS: dict[str, str] = {
+    "su003": "the volume's page cache was not controlled: the same volume gave 0.7 to 6.9 GiB/s",
+    "su013": "a 16-bit checkpoint quantised while loading: the record has no field that says so",
+    "su014": "the volume's page cache was not controlled: the same volume gave 0.7 to 6.9 GiB/s",
+    "su020": "pipeline stages read their own files at once, from a page cache that was not controlled",
+    "su021": "pipeline stages read their own files at once, from a page cache that was not controlled",
+    "su036": "the volume's page cache was not controlled: the same volume gave 0.7 to 6.9 GiB/s",
+    "su123": "the only sharded read from an object store besides one of another engine set-up",
+    "su126": "the only sharded read from an object store besides one of another engine set-up",
+    "su124": "loaded from the page cache of a local disk; the other loads after a download read a network volume",
+    "su125": "loaded from the page cache of a local disk; the other loads after a download read a network volume",
+    "su128": "the volume's rate (1,000 MiB/s) is no field, and mapped reads reached a third of it",
+    "su131": "the volume's rate (4,000 MiB/s) is no field, and mapped reads reached a twelfth of it",
+    "su164": "the V0 engine with compilation switched on; the version is not stated",
+    "su165": "the version is not stated (January 2026), nor is the GPU",
+    "su167": "kernels without native support for the card are compiled on the fly; the model's depth is not stated",
+    "su168": "the V0 engine with compilation switched on; the version is not stated",
+    "su170": "data and expert parallel 8, which is no field: eight ranks read one eighth each",
+    "su171": "data and expert parallel 8, which is no field: eight ranks load one eighth each",
+    "su173": "the version is not stated; the total is the author's sum of steps, imports counted by hand",
+    "su174": "the version is not stated; the total is the author's sum of steps",
+    "su175": "whether the download is in the total is not stated, nor is the version",
+    "su180": "the source rounds, and names neither version nor card",
+    "su181": "eight desktop machines over their network; checkpoint larger than their memory, depth not stated",
+    "su185": "repeated loads, likely with page and compile cache warm; caches are not stated",
+    "su186": "repeated loads, likely with page and compile cache warm; caches are not stated",
+    "su188": "repeated loads, likely with page and compile cache warm; caches are not stated",
+}
 QUANTITIES = ("download", "weights_load", "compile", "cuda_graph", "init_engine", "ready")
 GROUPS = ("base_model", "gpu", "engine_version")
 
@@ -68,7 +95,7 @@ def rows(group: str = "base_model") -> list[dict[str, Any]]:
                     "predicted": predicted,
                     "measured": e.seen[quantity],
                     "error": predicted / e.seen[quantity] - 1,
-                    "explanation": EXPLANATIONS.get((e.id, quantity)),
+                    "explanation": EXPLANATIONS.get(e.id),
                 }
             )
     return out
