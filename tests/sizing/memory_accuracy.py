@@ -152,8 +152,8 @@ def fit(known: Iterable[dict[str, Any]]) -> Fitted:
 @functools.cache
 def common_gpu() -> str:
     """The card that most records are of: it can't be left out."""
-    names = [r["gpu"] for r in records()]
-    return max(set(names), key=names.count)
+    names = [str(r["gpu"]) for r in records()]
+    return max(sorted(set(names)), key=names.count)
 
 
 @functools.cache

@@ -209,6 +209,7 @@ def test_adapters_take_their_share() -> None:
     a, b = size(LLAMA8, H100, without), size(LLAMA8, H100, with_)
     per_layer = (4096 + 4096) * 2 + (4096 + 1024) * 2 + (4096 + 14336) * 3
     assert a.kv_cache_gib - b.kv_cache_gib == pytest.approx(4 * 16 * 32 * per_layer * 2 / GIB, rel=1e-6)
+    assert b.adapters_gib == pytest.approx(a.kv_cache_gib - b.kv_cache_gib)
     assert b.total_gib == pytest.approx(a.total_gib)
 
 
@@ -326,8 +327,10 @@ def test_nulls_are_defaults_and_models_are_shared() -> None:
 def test_bad_cases_say_what_is_wrong() -> None:
     with pytest.raises(SpecError, match="not a case"):
         case("{")
+    with pytest.raises(SpecError, match="model_config"):
+        case('{"gpu": "L4"}')
     with pytest.raises(SpecError, match="gpu"):
-        case('{"model_config": {}}')
+        case(msgspec.json.encode(CASE | {"gpu": None}))
     with pytest.raises(NotFoundError, match="H100"):
         answer_size(case(msgspec.json.encode(CASE | {"gpu": "H1000-SXM-80GB"})))
     with pytest.raises(SpecError, match="hidden_size"):

@@ -246,6 +246,7 @@ def size(arch: Architecture, gpu: Gpu, settings: Settings, fitted: Fitted = FITT
         activation_gib=rank.activation_gib,
         non_torch_gib=rank.non_torch_gib,
         cuda_graph_gib=rank.cuda_graph_gib,
+        adapters_gib=rank.lora_gib,
         kv_cache_gib=cache,
         kv_cache_tokens=tokens,
         kv_bytes_per_token=per_token,
@@ -291,7 +292,7 @@ def _verdict(made: Budget, rank: Rank, needed: int, length: int) -> tuple[str | 
             )
         # The cache is allocated; activations' memory is free again, graphs are captured, and the sampler warms up.
         graphs = 0.0 if rule.graphs_subtracted else rank.cuda_graph_gib
-        left = room - made.budget_gib + rank.activation_gib - graphs
+        left = room - made.budget_gib + rank.activation_gib - graphs - const.WARM_UP_REST_GIB
         if left < rank.sampler_gib:
             return (
                 f"the sampler's warm-up with {rule.requests} requests needs {rank.sampler_gib:.2f} GiB, "

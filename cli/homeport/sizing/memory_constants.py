@@ -65,6 +65,10 @@ CUDA_GRAPH_DEFAULT_COUNT: Final = 86
 # Captures of the older engine (decoding only, 35 sizes): 0.2 to 0.5 GiB in logs of vLLM 0.6.
 CUDA_GRAPH_V0_GIB: Final = 0.4
 
+# Room that the sampler's warm-up needs beside its tensors, for fragments: assumed. Start-ups of vLLM 0.19.0 that came up
+# had 0.7 GiB and more to spare.
+WARM_UP_REST_GIB: Final = 0.3
+
 # Usable memory (as torch reports it) of what nvidia-smi reports, and of the GB on the box, where a card states only
 # those. Medians over the rows of gpus.json that state both; the boxes of Blackwell data-centre cards count decimal GB.
 USABLE_OF_DRIVER: Final = 0.989

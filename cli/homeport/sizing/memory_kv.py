@@ -52,6 +52,9 @@ def _blocks(group: Group, tokens: int, rules: Rules) -> int:
 
 def _page_tokens_bytes(attention: Attention, tensor: int, each: int) -> int:
     """Bytes that one GPU keeps of one token in one layer."""
+    if attention.index_bytes and each == 1:
+        # Sparse latents in 8 bit keep a 32-bit scale for each 128 elements and rotary keys in 16 bit (vLLM fp8_ds_mla: 656).
+        return attention.latent_rank * 132 // 128 + 2 * attention.rope_dim + attention.index_bytes
     return attention.kv_elements(tensor) * each + attention.index_bytes
 
 

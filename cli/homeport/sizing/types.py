@@ -44,6 +44,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     kv_bytes_per_token: float
     max_concurrency: float
     max_model_len: int
+    adapters_gib: float = 0.0
     short_gib: float | None = None
     notes: tuple[str, ...] = ()
 
