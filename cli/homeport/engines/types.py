@@ -54,8 +54,10 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 class MetricNames(msgspec.Struct, frozen=True, kw_only=True):
     """Prometheus series of one engine version; `None`: it has no such series.
 
-    `ttft`, `inter_token` and `e2e` are histograms, named without `_bucket`. `waiting` and `running` are gauges of one
-    replica, `kv_cache_usage` a gauge from 0 to 1. `model_label` is the label that carries the served name.
+    `ttft`, `inter_token` and `e2e` are histograms, named without `_bucket`. `waiting`, `running` and
+    `kv_cache_usage` (0 to 1) are gauges; a replica with data-parallel ranks shows one of each a rank (`engine`, `dp_rank`), so
+    sum or take the most over them. `model_label` is the label that carries the served name. `absent_at_zero_traffic` names
+    series that may not exist before the first request: ask `or vector(0)` of them.
     """
 
     path: str
