@@ -63,13 +63,13 @@ def make_plan(
         spec=model,
         precision="bf16",
         gpu=SimpleNamespace(id=gpu),
-        engine=SimpleNamespace(engine="vllm"),
         source=SimpleNamespace(weight_bytes=141_107_412_992),
         gpus_per_replica=gpus_per_replica,
         nodes_per_replica=1,
         replicas_min=min(replicas_min, replicas),
         replicas_planned=replicas,
         warnings=(),
+        stands_for=None,
     )
     return Plan(
         spec=Spec(version=1, name="support", target=Target(platform=platform), models=(model,)),

@@ -21,7 +21,7 @@ def bill(planner: Callable[..., Any]) -> Bill:
 
 def area(text: str) -> list[str]:
     """The characters of the plot, without its axes."""
-    return [line[11:] for line in text.splitlines()[1 : ROWS + 1]]
+    return [line[7:] for line in text.splitlines()[1 : ROWS + 1]]
 
 
 def test_curves_are_the_bills_at_other_loads(planner: Callable[..., Any], bill: Bill) -> None:
@@ -54,13 +54,22 @@ def test_breakevens_and_unknown_prices(bill: Bill) -> None:
     assert load is not None
     marks = next(line for line in text.splitlines() if line.strip() == CROSSES)
     # 15 columns are a tenfold load, from 1,000 on.
-    assert marks.index(CROSSES) - 11 == round(15 * math.log10(load / 1000))
+    assert marks.index(CROSSES) - 7 == round(15 * math.log10(load / 1000))
     assert f"2 openai/gpt-4.1   {CROSSES} {load:,} requests a day" in text
     assert "command-a-plus" not in text
 
 
 def test_fits_eighty_columns(bill: Bill) -> None:
     assert max(len(line) for line in as_plot(bill).splitlines()) <= 80
+
+
+@pytest.mark.parametrize("load", [0.001, 1, 77, 3e7])
+def test_any_load_can_be_drawn(planner: Callable[..., Any], load: float) -> None:
+    bill = cost(planner(usd_per_hour="10"), load, [api_price("gpt-4.1")], curves=True)
+    text = as_plot(bill)
+    assert HERE in "".join(area(text))
+    assert f"{HERE} {'30,000,000' if load == 3e7 else load} requests a day" in text
+    assert max(len(line) for line in text.splitlines()) <= 80
 
 
 def test_own_hosting_without_a_price_leaves_the_apis(planner: Callable[..., Any]) -> None:

@@ -15,6 +15,7 @@ from homeport.costs import guide
 from homeport.costs.api import api_bill, tokens_per_day
 from homeport.costs.breakeven import RANGE
 from homeport.costs.curves import Market, Replan, calls_per_request
+from homeport.costs.lines import billed
 from homeport.costs.money import decimal
 from homeport.costs.own import days_per_month
 from homeport.costs.types import Bill, Deployment, Options
@@ -22,8 +23,8 @@ from homeport.costs.types import Bill, Deployment, Options
 if TYPE_CHECKING:
     from homeport.catalog.types import ApiPrice
     from homeport.planning.types import ModelPlan, Plan
-CURVE_STEPS = 15
-"""Points of a curve in each tenfold of the load."""
+CURVE_STEPS = 60
+"""Steps of a curve from its lowest load to its highest."""
 
 
 def cost(
@@ -65,14 +66,11 @@ def cost(
 
 
 def curve_loads(load: Decimal) -> list[int]:
-    """Return loads from a hundredth to a hundred times `load`, evenly spaced on a logarithmic axis."""
-    middle = float(load)
-    return sorted(
-        {
-            max(1, round(middle * 10 ** (step / CURVE_STEPS)))
-            for step in range(-2 * CURVE_STEPS, 2 * CURVE_STEPS + 1)
-        }
-    )
+    """Return loads around `load`, a hundredth to a hundredfold within reason, evenly spaced on a logarithmic axis."""
+    middle = max(float(load), 100.0)
+    low, high = middle / 100, min(middle * 100, max(RANGE[1], middle))
+    steps = [low * (high / low) ** (step / CURVE_STEPS) for step in range(CURVE_STEPS + 1)]
+    return sorted({max(1, round(at)) for at in steps})
 
 
 def keeps_gpus(options: Options) -> bool:
@@ -81,18 +79,25 @@ def keeps_gpus(options: Options) -> bool:
 
 
 def _deployment(model: ModelPlan) -> Deployment:
+    real = billed(model)
     return Deployment(
         name=model.spec.name,
         model=model.spec.model,
-        precision=model.precision,
-        gpu=model.gpu.id if model.gpu else None,
-        gpus_per_replica=model.gpus_per_replica,
-        replicas=model.replicas_planned,
+        precision=real.precision,
+        gpu=real.gpu.id if real.gpu else None,
+        gpus_per_replica=real.gpus_per_replica,
+        replicas=real.replicas_planned,
     )
 
 
 def _assumptions(plan: Plan, options: Options) -> list[str]:
     texts: list[str] = []
+    real = [billed(model) for model in plan.models]
+    simulated = [model.spec.name for model in plan.models if model.stands_for is not None]
+    if simulated:
+        texts.append(
+            f"{', '.join(simulated)} only simulated here: the bill is of the real servers that stand behind it"
+        )
     if options.method == "guide":
         texts.append(
             f"the guide's formulas: {guide.UTILIZATION:.0%} utilisation of 730 hours, ${guide.STORAGE_USD_PER_GPU_MONTH} "
@@ -105,7 +110,7 @@ def _assumptions(plan: Plan, options: Options) -> list[str]:
             texts.append(f"an H100 hour costs ${guide.H100_USD_PER_HOUR}, the guide's price")
     else:
         texts.append("a month is 730 hours, for nodes and for requests")
-        scaling = [m for m in plan.models if m.replicas_min < m.replicas_planned]
+        scaling = [m for m in real if m.replicas_min < m.replicas_planned]
         if scaling and options.scaled_share is None:
             names = ", ".join(m.spec.name for m in scaling)
             texts.append(

@@ -9,7 +9,7 @@ from homeport.costs.money import cents
 from homeport.costs.types import Line
 
 if TYPE_CHECKING:
-    from homeport.planning.types import Plan
+    from homeport.planning.types import ModelPlan, Plan
 
 GIVEN = "given by you"
 
@@ -52,3 +52,8 @@ def unknown(
 def names(plan: Plan) -> tuple[str, ...]:
     """Return the names of all deployments of a plan."""
     return tuple(model.spec.name for model in plan.models)
+
+
+def billed(model: ModelPlan) -> ModelPlan:
+    """Return what a model's bill is for: a simulated model's is that of the real one it stands for."""
+    return model.stands_for or model

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from homeport.costs import guide
 from homeport.costs.api import tokens_per_day
-from homeport.costs.lines import GIVEN, given, names, unknown
+from homeport.costs.lines import GIVEN, billed, given, names, unknown
 from homeport.costs.money import DAYS_PER_MONTH, HOURS_PER_MONTH, MILLION, cents, total
 from homeport.costs.own_guide import guide_lines
 from homeport.costs.types import Line, Options, SelfHosted
@@ -52,7 +52,7 @@ def days_per_month(options: Options) -> Decimal:
 
 def load_lines(plan: Plan, options: Options) -> list[Line]:
     """Return the lines of the load-aware method: nodes, weights, exposure, platform. Unknown prices stay unknown."""
-    local = plan.spec.target.platform in LOCAL
+    local = plan.spec.target.platform in LOCAL and all(model.stands_for is None for model in plan.models)
     lines = [_nodes(pool, plan, options) for pool in plan.pools]
     pooled = {name for pool in plan.pools for name in pool.models}
     unpooled = tuple(model.spec.name for model in plan.models if model.spec.name not in pooled)
@@ -126,11 +126,12 @@ def _scaled_nodes(pool: Pool, plan: Plan) -> int:
     for model in plan.models:
         if model.spec.name not in pool.models:
             continue
-        at_least = min(model.replicas_min, model.replicas_planned)
-        if model.nodes_per_replica > 1:
-            needed += at_least * model.nodes_per_replica
+        real = billed(model)
+        at_least = min(real.replicas_min, real.replicas_planned)
+        if real.nodes_per_replica > 1:
+            needed += at_least * real.nodes_per_replica
         else:
-            single += [model.gpus_per_replica] * at_least
+            single += [real.gpus_per_replica] * at_least
     return max(0, pool.node_count - needed - _packed(single, pool.gpus_per_node))
 
 
@@ -148,11 +149,11 @@ def _packed(sizes: Iterable[int], node_size: int) -> int:
 
 
 def _weights(model: ModelPlan, options: Options) -> Line | None:
-    weights = model.spec.weights
-    if model.engine.engine == "simulator" or weights.source in ("oci", "local"):
+    real, weights = billed(model), model.spec.weights
+    if weights.source in ("oci", "local"):
         return None
-    size = weights.size_gib or math.ceil(model.source.weight_bytes * WEIGHTS_VOLUME_FACTOR / GIB)
-    volumes = model.replicas_planned if weights.source == "hub" else 1
+    size = weights.size_gib or math.ceil(real.source.weight_bytes * WEIGHTS_VOLUME_FACTOR / GIB)
+    volumes = real.replicas_planned if weights.source == "hub" else 1
     item = {"hub": "weights, a volume for each replica", "pvc": "weights, one shared volume"}.get(
         weights.source, "weights in the object store"
     )

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from homeport.costs import guide
-from homeport.costs.lines import GIVEN, names, unknown
+from homeport.costs.lines import GIVEN, billed, names, unknown
 from homeport.costs.types import Line, Options
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ def guide_lines(plan: Plan, options: Options) -> list[Line]:
     lines: list[Line] = []
     gpus = 0
     for model in plan.models:
-        if model.gpu is None:
+        real = billed(model)
+        if real.gpu is None:
             lines.append(
                 unknown(
                     "compute",
@@ -31,13 +32,13 @@ def guide_lines(plan: Plan, options: Options) -> list[Line]:
                 )
             )
             continue
-        count = model.gpus_per_replica * model.replicas_planned
+        count = real.gpus_per_replica * real.replicas_planned
         gpus += count
         rate, source, as_of, note = _guide_rate(model, plan, options)
         terms = guide.self_hosted_monthly_cost(count, rate)
         lines.append(
             Line(
-                item=f"compute, {count} × {model.gpu.id}",
+                item=f"compute, {count} × {real.gpu.id}",
                 quantity=count * terms.active_hours,
                 unit="GPU hour",
                 unit_price_usd=rate,
@@ -83,7 +84,8 @@ def _guide_rate(
             None,
             f"{guide.UTILIZATION:.0%} utilisation is the guide's assumption",
         )
-    if model.gpu is not None and model.gpu.id.startswith("H100"):
+    gpu = billed(model).gpu
+    if gpu is not None and gpu.id.startswith("H100"):
         return guide.H100_USD_PER_HOUR, guide.SOURCE, guide.AS_OF, None
     pool = next((pool for pool in plan.pools if model.spec.name in pool.models), None)
     if pool is None or pool.price is None:

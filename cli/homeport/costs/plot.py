@@ -7,13 +7,16 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from homeport.costs.table import number
+
 if TYPE_CHECKING:
     from homeport.costs.types import Bill, Curves
 
 ROWS = 16
 OWN, HERE, CROSSES = "━", "●", "▲"
 API_MARKS = "123456789abcdefghijklmnopqrstuvwxyz"
-LABEL_WIDTH = 9
+SUFFIXES = ("", "k", "M", "B")
+LABEL_WIDTH = 5
 
 Style = Callable[[str], str]
 
@@ -73,7 +76,13 @@ def _draw(
 
 def _amount_ticks(bottom: float, top: float) -> dict[int, str]:
     decades = range(math.ceil(bottom), math.floor(top) + 1)
-    return {_row(Decimal(10) ** decade, bottom, top): f"{10**decade:,}" for decade in decades if decade >= 0}
+    return {_row(Decimal(10) ** decade, bottom, top): _short(decade) for decade in decades if decade >= 0}
+
+
+def _short(decade: int) -> str:
+    """Write a power of ten: 1, 10, 100, 1k ... 1M ... 1,000B."""
+    steps = min(decade // 3, len(SUFFIXES) - 1)
+    return f"{10 ** (decade - 3 * steps):,}{SUFFIXES[steps]}"
 
 
 def _load_axis(curves: Curves) -> list[str]:
@@ -81,7 +90,7 @@ def _load_axis(curves: Curves) -> list[str]:
     line, labels = ["─"] * width, [" "] * (width + LABEL_WIDTH)
     first, last = curves.loads[0], curves.loads[-1]
     for decade in range(math.ceil(math.log10(first)), math.floor(math.log10(last)) + 1):
-        text = f"{10**decade:,}"
+        text = _short(decade)
         column = _column(curves, 10**decade)
         line[column] = "┴"
         start = max(0, column - len(text) // 2)
@@ -102,7 +111,7 @@ def _crossings(bill: Bill, curves: Curves) -> list[str]:
 
 def _legend(bill: Bill, curves: Curves) -> list[str]:
     lines = [
-        f"{OWN} own hosting, planned anew for each load   {HERE} {bill.requests_per_day:,.0f} requests a day"
+        f"{OWN} own hosting, planned anew for each load   {HERE} {number(bill.requests_per_day)} requests a day"
     ]
     breakevens = {found.model: found.requests_per_day for found in bill.breakeven}
     for mark, api in zip(API_MARKS, curves.api, strict=False):

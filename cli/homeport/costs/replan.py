@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from homeport.costs.api import requests_per_day
+from homeport.costs.lines import billed
 
 if TYPE_CHECKING:
     from homeport.planning.plan import Planner
@@ -39,7 +40,7 @@ class Replanner:
         chosen = {model.spec.name: model for model in plan.models}
 
         def kept(model: ModelSpec) -> ModelSpec:
-            made = chosen[model.name]
+            made = billed(chosen[model.name])
             if made.gpu is None:
                 return model
             return msgspec.structs.replace(

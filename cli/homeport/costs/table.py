@@ -184,6 +184,6 @@ def unit_price(amount: Decimal | None) -> str:
 
 
 def number(amount: Decimal) -> str:
-    """Write a quantity with thousands separated and at most two decimals."""
-    text = f"{amount:,.2f}"
-    return text.rstrip("0").rstrip(".")
+    """Write a quantity with thousands separated: two decimals at most, more where it is below one."""
+    text = f"{amount:,.2f}" if amount >= 1 or amount == 0 else f"{plain(amount):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
