@@ -94,8 +94,10 @@ def _write(out: Output, plan: Plan, made: list[Document], target: str, *, dry_ru
 
 
 def _notes(out: Output, plan: Plan) -> None:
-    """Warn of what the plan warns of, and say which models run on a stand-in."""
-    for text in plan.warnings:
+    """Warn of what the plan and its objects leave open, and say which models run on a stand-in."""
+    from homeport.manifests.cautions import cautions
+
+    for text in (*plan.warnings, *cautions(plan)):
         out.warn(text)
     for model in plan.models:
         if model.engine.engine in ("cpu", "simulator"):

@@ -69,7 +69,7 @@ def server_pod(
     """The pod that serves a model (`worker`: a node after the first of a replica)."""
     gpu = plan.gpu if plan.gpus_per_replica else None
     types = plan.nodes.instance_types if plan.nodes else ()
-    volumes, mounts = _writable(plan, server, delivery)
+    volumes, mounts = _writable(server, delivery)
     files, file_mounts = _files(plan, server)
     wanted = worker and not server.worker_has_http
     container = Container(
@@ -153,7 +153,7 @@ def _environment(plan: ModelPlan, server: Server) -> tuple[Env, ...]:
     return tuple(env)
 
 
-def _writable(plan: ModelPlan, server: Server, delivery: Delivery) -> tuple[list[Volume], list[Mount]]:
+def _writable(server: Server, delivery: Delivery) -> tuple[list[Volume], list[Mount]]:
     taken = {v.name for v in delivery.volumes}
     volumes: list[Volume] = []
     mounts: list[Mount] = []
@@ -213,7 +213,7 @@ def _memory_gib(plan: ModelPlan, server: Server) -> tuple[int, str]:
 
 def _requests(plan: ModelPlan, server: Server, delivery: Delivery) -> tuple[Quantity, ...]:
     memory, why = _memory_gib(plan, server)
-    volumes, _ = _writable(plan, server, delivery)
+    volumes, _ = _writable(server, delivery)
     disk = sum(v.size_gib or 0 for v in (*volumes, *delivery.volumes) if v.kind == "disk")
     return (
         Quantity(name="cpu", amount=plan.cpu_request),

@@ -129,14 +129,12 @@ def secrets(plan: Plan) -> list[Prerequisite]:
         )
         for secret, used in keys.items()
     ]
-    for name in dict.fromkeys(m.spec.weights.credentials for m in plan.models if m.spec.weights.credentials):
-        found.append(
-            Prerequisite(
-                name=f"Secret {name}",
-                because="access to the object store, as environment variables",
-                commands=(
-                    f"kubectl --namespace {namespace} create secret generic {name} --from-env-file=FILE",
-                ),
-            )
+    found.extend(
+        Prerequisite(
+            name=f"Secret {name}",
+            because="access to the object store, as environment variables",
+            commands=(f"kubectl --namespace {namespace} create secret generic {name} --from-env-file=FILE",),
         )
+        for name in dict.fromkeys(m.spec.weights.credentials for m in plan.models if m.spec.weights.credentials)
+    )
     return found

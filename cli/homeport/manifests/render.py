@@ -63,7 +63,7 @@ _AMBIGUOUS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "nu
 _DECISIONS = tuple(name for name in ModelPlan.__struct_fields__ if name not in ("spec", "launch"))
 
 
-class InvalidDocument(HomeportError):
+class InvalidDocumentError(HomeportError):
     """A rendered object that a strict API server would refuse: what the spec says has no place in it."""
 
     def __init__(self, kind: str, name: str, errors: list[str]) -> None:
@@ -101,7 +101,7 @@ def documents(plan: Plan) -> list[Document]:
     """Every Kubernetes object of the plan, in the order in which they are applied: the namespace first.
 
     Each is valid against the bundled schemas. Models that differ only in their name share the work. Raises SpecError
-    for what cannot be rendered, with the field's path in the spec, and InvalidDocument for what a strict API server
+    for what cannot be rendered, with the field's path in the spec, and InvalidDocumentError for what a strict API server
     would refuse.
     """
     renderer = Renderer(plan)
@@ -287,7 +287,7 @@ def _shape(item: Item) -> Shape:
     meta: Meta = item.value.meta  # type: ignore[attr-defined]
     errors = validate(load(text))
     if errors:
-        raise InvalidDocument(item.kind, meta.name, errors)
+        raise InvalidDocumentError(item.kind, meta.name, errors)
     return Shape(kind=item.kind, stem=item.stem, name=meta.name, namespace=meta.namespace, text=text)
 
 

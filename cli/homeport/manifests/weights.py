@@ -297,8 +297,24 @@ def _local(plan: ModelPlan, namespace: str, part_of: str) -> Delivery:
 
 
 def adapters(plan: ModelPlan, image: str) -> Delivery:
-    """The LoRA adapters that do not lie under the weights' own path: an init container fetches each from the Hub."""
+    """The LoRA adapters that do not lie on the weights' own volume: an init container fetches each from the Hub.
+
+    Raises SpecError for a path on the volume where there is no volume.
+    """
     sources = {a.name: a.source for a in plan.spec.adapters}
+    if plan.spec.weights.source == "hub":
+        problems = [
+            Problem(
+                message=f"the path {a.source} lies on the weights' volume, and weights from the Hub have none",
+                path=("adapters", index, "source"),
+                value=a.source,
+                help="name a Hub id, or another weights.source",
+            )
+            for index, a in enumerate(plan.spec.adapters)
+            if a.source.startswith("/")
+        ]
+        if problems:
+            raise SpecError(problems)
     under = plan.launch.model.rstrip("/") + "/"
     fetched = [
         a for a in plan.launch.adapters if not (a.path.startswith(under) or sources[a.name].startswith("/"))

@@ -55,7 +55,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     recovered: str | None = None
 
 
-class ForeignFiles(HomeportError):
+class ForeignFilesError(HomeportError):
     """Files in the way that homeport did not write, or that somebody changed since."""
 
     def __init__(self, folder: Path, foreign: list[str], edited: list[str]) -> None:
@@ -74,7 +74,7 @@ def write(folder: Path, files: Mapping[str, str], *, force: bool = False, dry_ru
     """Make `folder` hold exactly `files` (path -> text) of homeport's; other files in it are left alone.
 
     `force` overwrites files of homeport's that somebody changed. `dry_run` says what would happen. Raises
-    ForeignFiles, and EnvironmentProblem where the folder cannot be written or another run holds it.
+    ForeignFilesError, and EnvironmentProblem where the folder cannot be written or another run holds it.
     """
     for path in files:
         _check_path(path)
@@ -100,7 +100,7 @@ def _compare(folder: Path, files: Mapping[str, str], *, force: bool) -> tuple[Ou
     foreign = [p for p in sums if found[p] not in (None, sums[p]) and p not in ours]
     edited = [p for p in ours if found[p] not in (None, ours[p], sums.get(p))]
     if foreign or (edited and not force):
-        raise ForeignFiles(folder, foreign, [] if force else edited)
+        raise ForeignFilesError(folder, foreign, [] if force else edited)
     removed = {p: found[p] or "" for p in ours if p not in sums and found[p] is not None}
     outcome = Outcome(
         created=tuple(p for p in sums if found[p] is None),
@@ -127,7 +127,7 @@ def _stage(folder: Path, files: Mapping[str, str], journal: Journal) -> Path:
         listed = msgspec.json.encode(Written(version=1, note=note, files=dict(sorted(sums.items()))))
         (stage / "marker").write_bytes(msgspec.json.format(listed, indent=1) + b"\n")
         (stage / "journal.new").write_bytes(msgspec.json.encode(journal))
-        os.replace(stage / "journal.new", stage / "journal")
+        (stage / "journal.new").replace(stage / "journal")
     except BaseException:
         with suppress(OSError):
             _discard(stage)
@@ -142,7 +142,7 @@ def _apply(folder: Path, stage: Path, journal: Journal) -> None:
         if staged.exists():
             target = _inside(folder, path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(staged, target)
+            staged.replace(target)
     for path in journal.remove:
         target = _inside(folder, path)
         target.unlink(missing_ok=True)
@@ -150,7 +150,7 @@ def _apply(folder: Path, stage: Path, journal: Journal) -> None:
             if parent.parts:
                 with suppress(OSError):  # not empty, or gone already
                     (folder / parent).rmdir()
-    os.replace(stage / "marker", folder / MARKER)
+    (stage / "marker").replace(folder / MARKER)
     _discard(stage)
 
 
@@ -179,14 +179,14 @@ def _recover(folder: Path, *, force: bool) -> str | None:
 
 
 def _check_unchanged(folder: Path, stage: Path, journal: Journal, *, force: bool) -> None:
-    """Raise ForeignFiles where somebody wrote to a file between the killed run and this one."""
+    """Raise ForeignFilesError where somebody wrote to a file between the killed run and this one."""
     changed = []
     for path, new in journal.write.items():
         if (stage / "files" / path).exists() and _sum_of(folder, path) not in (journal.before[path], new):
             changed.append(path)
     changed += [p for p, old in journal.remove.items() if _sum_of(folder, p) not in (None, old)]
     if changed and not force:
-        raise ForeignFiles(folder, [], changed)
+        raise ForeignFilesError(folder, [], changed)
 
 
 def _stages(folder: Path) -> tuple[Path, Path]:

@@ -1,8 +1,10 @@
 """Plans made by hand: what manifests are rendered from, without the planner."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pytest
 
 from homeport.catalog.architecture import architecture
 from homeport.catalog.gpus import gpu
@@ -20,6 +22,12 @@ INSTANCES = {
     "eks": ("p5.48xlarge",),
     "aks": ("Standard_ND96isr_H100_v5",),
 }
+
+
+@pytest.fixture(scope="session")
+def plans() -> SimpleNamespace:
+    """`plans.spec(platform, {...}, ...)` and `plans.plan(spec, **changes)`."""
+    return SimpleNamespace(spec=spec, plan=plan)
 
 
 def spec(platform: str = "gke", *models: dict[str, Any], **top: Any) -> Spec:
