@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from msgspec import UNSET, Struct
 
-from homeport.spec.source import Marks, Path, Placed, printable, shown
+from homeport.spec.source import Marks, Path, Placed, lines_of, place_at, printable, shown
 
 MAX_CHARACTERS = 8 * 1024 * 1024
 MAX_DEPTH = 24
@@ -63,8 +63,7 @@ def decode(data: bytes) -> tuple[str, Placed | None]:
         return data.decode("utf-8-sig"), None
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig", "replace")
-        line = before.count("\n") + 1
-        column = len(before) - (before.rfind("\n") + 1) + 1
+        line, column = place_at(before, len(before))
         text = data.decode("utf-8-sig", "replace")
         bad = data[error.start]
     utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
@@ -96,8 +95,7 @@ def _unreadable(text: str) -> Placed | None:
     found = _FORBIDDEN.search(text)
     if found is None:
         return None
-    line = text.count("\n", 0, found.start()) + 1
-    column = found.start() - (text.rfind("\n", 0, found.start()) + 1) + 1
+    line, column = place_at(text, found.start())
     return Placed(
         message=f"the character U+{ord(found.group()):04X} has no place in a spec",
         help="is this a text file? Remove the character",
@@ -316,6 +314,7 @@ _REWRITTEN = frozenset({"auto", "tensorrt-llm"})
 
 # words of libyaml's or PyYAML's own parser -> what to tell the user
 _SYNTAX = (
+    ("node content", "a value is missing, or a list or mapping is not closed", "close every '[' and '{'"),
     (
         "mapping values are not allowed",
         "a ':' cannot stand here",
@@ -363,8 +362,10 @@ def _syntax(error: yaml.MarkedYAMLError, text: str) -> Placed:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     problem = error.problem or ""
-    lines = text.splitlines()
-    at = lines[line - 1] if line <= len(lines) else ""
+    lines = lines_of(text)
+    if line > len(lines):  # libyaml counts a line after the last
+        line, column = len(lines), len(lines[-1]) + 1
+    at = lines[line - 1]
     indent = at[: len(at) - len(at.lstrip())]
     if "\t" in indent:
         return _invalid("a tab indents this line", "indent with spaces", line, indent.index("\t") + 1)

@@ -1,5 +1,6 @@
 """Where things stand in the user's file: lines and columns by path, problems with a place, and paths as text."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from homeport.errors import Problem, SpecError
 
 Path = tuple[str | int, ...]
 MAX_STEPS = 8
+_LINE_BREAK = re.compile("\r\n|\r|\n")
 
 
 class Span(Struct, frozen=True):
@@ -99,8 +101,19 @@ class Source(Struct, frozen=True, kw_only=True):
 
     def line(self, number: int) -> str:
         """Return a line of the text by its 1-based number, or "" past the end."""
-        lines = self.text.splitlines()
+        lines = lines_of(self.text)
         return lines[number - 1] if 0 < number <= len(lines) else ""
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text as editors and YAML count them (`str.splitlines` splits at more than line breaks)."""
+    return _LINE_BREAK.split(text)
+
+
+def place_at(text: str, offset: int) -> tuple[int, int]:
+    """Return the 1-based (line, column) of the character at `offset`."""
+    before = lines_of(text[:offset])
+    return len(before), len(before[-1]) + 1
 
 
 def spec_error(problems: Iterable[Problem], source: Source) -> SpecError:

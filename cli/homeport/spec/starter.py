@@ -71,7 +71,7 @@ def _field(
     for line in about:
         yield _line(f"# {line}", indent, off)
     kind, _ = unwrap(field.type)
-    if name not in values:
+    if name not in values or (isinstance(kind, inspect.StructType) and not values[name]):
         yield from _unset(name, field.default, kind, indent, indent if off is None else off)
         return
     value = values[name]
