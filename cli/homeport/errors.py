@@ -50,7 +50,7 @@ class NotFoundError(HomeportError):
         self.help = help
 
 
-class EnvironmentProblem(HomeportError):
+class EnvironmentProblem(HomeportError):  # noqa: N818 - EnvironmentError is Python's own
     """The surroundings fail: the network, a cluster, a program or an extra that is missing (exit code 3)."""
 
     exit_code = 3

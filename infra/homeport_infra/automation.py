@@ -67,9 +67,15 @@ def run(
             help="its messages are above; the state is kept, so that the same command goes on from there",
         ) from error
     changes = result.change_summary if operation == "preview" else result.summary.resource_changes
-    outputs = {} if operation != "up" else {k: "[secret]" if v.secret else v.value for k, v in result.outputs.items()}
+    outputs = (
+        {}
+        if operation != "up"
+        else {k: "[secret]" if v.secret else v.value for k, v in result.outputs.items()}
+    )
     return Operation(
-        stack=stack_name, changes={str(getattr(k, "value", k)): v for k, v in (changes or {}).items()}, outputs=outputs
+        stack=stack_name,
+        changes={str(getattr(k, "value", k)): v for k, v in (changes or {}).items()},
+        outputs=outputs,
     )
 
 

@@ -45,7 +45,7 @@ class ModelServer(pulumi.ComponentResource):
         super().__init__("homeport:index:ModelServer", name, None, opts)
         done: list[pulumi.Resource] = []
         for phase in PHASES:
-            made = [
+            made: list[pulumi.Resource] = [
                 Manifest(
                     f"{name}-{document.kind.lower()}-{document.name}",
                     parse(document),

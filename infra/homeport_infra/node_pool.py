@@ -90,7 +90,9 @@ class GpuNodePool(pulumi.ComponentResource):
                 labels={"app.kubernetes.io/managed-by": "homeport"},
                 # GKE taints GPU nodes by itself only when they join a cluster that has other nodes.
                 taints=[
-                    container.NodePoolNodeConfigTaintArgs(key=GPU_TAINT, value="present", effect="NO_SCHEDULE")
+                    container.NodePoolNodeConfigTaintArgs(
+                        key=GPU_TAINT, value="present", effect="NO_SCHEDULE"
+                    )
                 ],
                 guest_accelerators=[
                     container.NodePoolNodeConfigGuestAcceleratorArgs(

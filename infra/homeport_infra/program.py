@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pulumi
 
-from homeport.costs.bill import self_hosted
+from homeport.costs.own import self_hosted
 from homeport.costs.types import Options
 from homeport.manifests.render import documents
 from homeport.planning.hardware import region_of
@@ -48,7 +48,9 @@ def deploy(plan: Plan, settings: Settings) -> list[ModelServer]:
     if settings.cluster:
         before += node_pools(plan, settings)
     if settings.platform:
-        before.append(Platform("platform", PlatformArgs(namespace=plan.spec.observability.prometheus_namespace)))
+        before.append(
+            Platform("platform", PlatformArgs(namespace=plan.spec.observability.prometheus_namespace))
+        )
     rendered = documents(plan)
     shared = [
         Manifest(f"namespace-{d.name}", parse(d), pulumi.ResourceOptions(depends_on=before))
@@ -74,7 +76,9 @@ def deploy(plan: Plan, settings: Settings) -> list[ModelServer]:
 def node_pools(plan: Plan, settings: Settings) -> list[GpuNodePool]:
     """Register the pools of a plan on a GKE cluster. Raises ValueError for another platform."""
     if plan.spec.target.platform != "gke":
-        raise ValueError(f"node pools are created on gke, not on {plan.spec.target.platform}: leave homeport:cluster empty")
+        raise ValueError(
+            f"node pools are created on gke, not on {plan.spec.target.platform}: leave homeport:cluster empty"
+        )
     made = []
     for pool in plan.pools:
         assert pool.instance_type is not None, "a pool on a cloud has an instance type"

@@ -15,7 +15,12 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HOMEPORT_", "PULUMI_"))}
     for name in ("NO_COLOR", "TERM", "FORCE_COLOR", "COLUMNS", "HF_TOKEN", "HF_ENDPOINT"):
         kept.pop(name, None)
-    return {**kept, "HF_HUB_OFFLINE": "1", "PATH": f"{Path(sys.executable).parent}:{kept['PATH']}", **(extra or {})}
+    return {
+        **kept,
+        "HF_HUB_OFFLINE": "1",
+        "PATH": f"{Path(sys.executable).parent}:{kept['PATH']}",
+        **(extra or {}),
+    }
 
 
 def homeport(

@@ -66,6 +66,8 @@ def test_every_example_runs(line: str, tmp_path: Path) -> None:
     measured = Path(__file__).parents[1] / "data" / "cases.jsonl"
     if measured.is_file():
         shutil.copy(measured, tmp_path / "cases.jsonl")
+    # kubectl needs a cluster; what it would read is checked to its end here.
+    line = re.sub(r"\| kubectl .*", "> /dev/null", line)
     if "homeport init" in line:
         (tmp_path / "homeport.yaml").unlink()
     done = subprocess.run(
@@ -206,7 +208,10 @@ def test_same_bytes_under_other_hash_seeds_and_locales() -> None:
 
 def test_version_imports_nothing() -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "homeport", "--version"], capture_output=True, env=environment(), check=True
+        [sys.executable, "-X", "importtime", "-m", "homeport", "--version"],
+        capture_output=True,
+        env=environment(),
+        check=True,
     )
     assert done.stdout.decode().startswith("homeport ")
     assert b"click" not in done.stderr
@@ -215,7 +220,10 @@ def test_version_imports_nothing() -> None:
 @pytest.mark.parametrize("args", [["--help"], ["plan", "-f", SUPPORT], ["render", "-f", SUPPORT, "-o", "-"]])
 def test_no_command_of_the_core_imports_what_it_does_not_need(args: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "homeport", *args], capture_output=True, env=environment(), check=True
+        [sys.executable, "-X", "importtime", "-m", "homeport", *args],
+        capture_output=True,
+        env=environment(),
+        check=True,
     )
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.decode().splitlines() if "|" in line}
     assert not imported & {"pulumi", "kubernetes", "huggingface_hub", "pydantic", "jsonschema"}
@@ -231,7 +239,13 @@ def test_completion_knows_catalog_ids(shell: str) -> None:
         return
     answer = subprocess.run(
         ["homeport"],
-        env=environment({"_HOMEPORT_COMPLETE": "bash_complete", "COMP_WORDS": "homeport plan --model Llama-3.1-8", "COMP_CWORD": "3"}),
+        env=environment(
+            {
+                "_HOMEPORT_COMPLETE": "bash_complete",
+                "COMP_WORDS": "homeport plan --model Llama-3.1-8",
+                "COMP_CWORD": "3",
+            }
+        ),
         capture_output=True,
         check=False,
     )

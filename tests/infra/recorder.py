@@ -64,7 +64,9 @@ def _loop() -> Iterator[None]:
         asyncio.set_event_loop(None)
 
 
-def run(program: Callable[[], Any], config: dict[str, str] | None = None) -> tuple[list[Registered], dict[str, Any]]:
+def run(
+    program: Callable[[], Any], config: dict[str, str] | None = None
+) -> tuple[list[Registered], dict[str, Any]]:
     """Run a program under mocks to its end; return what it registered and what it exported."""
     recorder = Recorder()
     exported: dict[str, Any] = {}

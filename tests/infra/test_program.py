@@ -40,7 +40,9 @@ def test_what_is_registered_is_what_is_rendered(name: str) -> None:
     rendered = [parse(d.text) for d in documents(plan)]
     wanted = {(token(d["apiVersion"], d["kind"]), d["metadata"]["name"]): d for d in rendered}
     assert objects(found) == wanted
-    assert sorted(r.name for r in found if r.token == COMPONENTS[0]) == sorted(m.spec.name for m in plan.models)
+    assert sorted(r.name for r in found if r.token == COMPONENTS[0]) == sorted(
+        m.spec.name for m in plan.models
+    )
     assert not [r for r in found if r.token in COMPONENTS[1:]]
     names = [(r.token, r.name) for r in found]
     assert len(names) == len(set(names)), "two resources of one type share a name"
@@ -81,9 +83,14 @@ def test_node_pools_follow_the_plan() -> None:
     assert made["cluster"] == "ml"
     assert made["nodeConfig"]["machineType"] == pool.instance_type
     assert made["nodeConfig"]["guestAccelerators"][0]["count"] == pool.gpus_per_node
-    assert made["nodeConfig"]["taints"] == [{"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}]
+    assert made["nodeConfig"]["taints"] == [
+        {"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}
+    ]
     least, most = pool_limits(plan, pool)
-    assert (made["autoscaling"]["totalMinNodeCount"], made["autoscaling"]["totalMaxNodeCount"]) == (least, most)
+    assert (made["autoscaling"]["totalMinNodeCount"], made["autoscaling"]["totalMaxNodeCount"]) == (
+        least,
+        most,
+    )
     assert least <= pool.node_count <= most
     assert made["nodeConfig"]["diskSizeGb"] == disk_gib(plan, pool)
     weights = plan.models[0].source.weight_bytes / 2**30

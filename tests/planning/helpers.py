@@ -8,7 +8,12 @@ LLAMA_8B = "meta-llama/Llama-3.1-8B-Instruct"
 
 
 def spec(
-    model: str = LLAMA_8B, platform: str = "gke", *, requests: float = 100_000, target: str = "", more: str = ""
+    model: str = LLAMA_8B,
+    platform: str = "gke",
+    *,
+    requests: float = 100_000,
+    target: str = "",
+    more: str = "",
 ) -> Spec:
     """A spec of one model; `more` are further lines of the model, `target` further fields of the target."""
     text = f"""version: 1

@@ -16,7 +16,11 @@ def test_a_cloud_offers_its_own_instances_of_its_region() -> None:
     h100 = found["H100-SXM-80GB"]
     assert [o.gpus for o in h100] == [1, 2, 4, 8]
     assert all(o.instance and o.instance.cloud == "gcp" and o.instance.region == "us-central1" for o in h100)
-    assert all(o.price and o.price.assumed is None or "unverified" in (o.price.assumed or "") for o in h100 if o.price)
+    assert all(
+        (o.price and o.price.assumed is None) or "unverified" in (o.price.assumed or "")
+        for o in h100
+        if o.price
+    )
 
 
 def test_a_region_without_data_is_priced_by_the_nearest_and_marked() -> None:

@@ -128,7 +128,9 @@ def test_kind_runs_a_small_model_on_the_cpu_and_simulates_a_large_one() -> None:
 
 
 def test_deepseek_on_two_nodes_of_eight() -> None:
-    made = plan(spec("deepseek-ai/DeepSeek-V3", "eks", more="gpu: H100", requests=10_000), base_dir=Path()).models[0]
+    made = plan(
+        spec("deepseek-ai/DeepSeek-V3", "eks", more="gpu: H100", requests=10_000), base_dir=Path()
+    ).models[0]
     assert made.nodes_per_replica == 2
     assert (made.settings.tensor_parallel_size, made.settings.pipeline_parallel_size) == (8, 2)
     assert made.node_count == 2 * made.replicas_planned
@@ -161,7 +163,9 @@ def test_json_has_the_fixed_keys() -> None:
     } <= model.keys()  # fmt: skip
     assert {"name", "version", "image"} <= model["engine"].keys()
     assert {"min", "max", "planned"} <= model["replicas"].keys()
-    assert {"total", "usable", "weights", "activation", "non_torch", "kv_cache"} <= model["memory_gib_per_gpu"].keys()
+    assert {"total", "usable", "weights", "activation", "non_torch", "kv_cache"} <= model[
+        "memory_gib_per_gpu"
+    ].keys()
     assert {"ttft_ms", "tpot_ms", "output_tokens_per_s"} <= model["performance"].keys()
     option = model["considered"][0]
     assert {
@@ -174,7 +178,7 @@ def test_json_has_the_fixed_keys() -> None:
 def test_every_step_is_explained_with_a_source() -> None:
     made = plan(spec(LLAMA_70B), base_dir=Path()).models[0]
     sections = explain(made)
-    assert [s.title for s in sections][0] == "Memory of one GPU"
+    assert sections[0].title == "Memory of one GPU"
     assert all(term.source for section in sections for term in section.terms)
     cost = sections[-1].terms[-1]
     assert cost.value == pytest.approx(float(made.usd_per_month or 0))

@@ -20,7 +20,7 @@ class NearestChoice(click.Choice[str]):
         return None
 
 
-class CatalogName(click.ParamType):
+class CatalogName(click.ParamType[str]):
     """A name of the catalog: completed by the shell, checked by the library (which also knows other sources)."""
 
     name = "name"
@@ -31,7 +31,10 @@ class CatalogName(click.ParamType):
         self.name = what
 
     def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str  # noqa: ARG002
+        self,
+        ctx: click.Context,
+        param: click.Parameter,
+        incomplete: str,
     ) -> list[CompletionItem]:
         """Complete catalog ids, also by the part after the organisation."""
         start = incomplete.lower()

@@ -32,7 +32,10 @@ def config(out: Output, options: SpecOptions, output_format: Format) -> None:
     with options.reading() as loaded:
         rows = list(_rows(loaded, options))
     if output_format == "table":
-        out.table(("field", "value", "from"), [(name, "auto" if v is None else str(v), where) for name, v, where in rows])
+        out.table(
+            ("field", "value", "from"),
+            [(name, "auto" if v is None else str(v), where) for name, v, where in rows],
+        )
     else:
         values = [{"field": name, "value": value, "from": where} for name, value, where in rows]
         out.structured({"schema_version": 1, "values": values}, output_format)

@@ -17,8 +17,12 @@ from homeport.planning.types import Plan
 def stack_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that choose a stack and its layers."""
     for option in (
-        click.option("--location", default="", help="Region or zone of the GKE cluster.  [the spec's region]"),
-        click.option("--cluster", default="", help="GKE cluster that gets the GPU node pools.  [none are created]"),
+        click.option(
+            "--location", default="", help="Region or zone of the GKE cluster.  [the spec's region]"
+        ),
+        click.option(
+            "--cluster", default="", help="GKE cluster that gets the GPU node pools.  [none are created]"
+        ),
         click.option("--platform", is_flag=True, help="Also install KEDA and kube-prometheus-stack."),
         click.option("--stack", default="dev", show_default=True, help="Name of the Pulumi stack."),
     ):
@@ -62,7 +66,9 @@ def preview(
 
 
 @click.command(
-    epilog=examples("homeport up -f homeport.yaml --yes", "homeport up -f homeport.yaml --stack prod --platform --yes")
+    epilog=examples(
+        "homeport up -f homeport.yaml --yes", "homeport up -f homeport.yaml --stack prod --platform --yes"
+    )
 )
 @spec_options
 @stack_options
@@ -82,11 +88,21 @@ def up(
     output_format: Format,
 ) -> None:
     """Deploy with Pulumi: node pools, platform and models, in that order."""
-    _operate(out, options, "up", stack, _settings(platform, cluster, location), yes=yes, output_format=output_format)
+    _operate(
+        out,
+        options,
+        "up",
+        stack,
+        _settings(platform, cluster, location),
+        yes=yes,
+        output_format=output_format,
+    )
 
 
 @click.command(
-    epilog=examples("homeport destroy -f homeport.yaml --yes", "homeport destroy -f homeport.yaml --stack prod --yes")
+    epilog=examples(
+        "homeport destroy -f homeport.yaml --yes", "homeport destroy -f homeport.yaml --stack prod --yes"
+    )
 )
 @spec_options
 @stack_options
@@ -107,7 +123,13 @@ def destroy(
 ) -> None:
     """Remove what `up` deployed."""
     _operate(
-        out, options, "destroy", stack, _settings(platform, cluster, location), yes=yes, output_format=output_format
+        out,
+        options,
+        "destroy",
+        stack,
+        _settings(platform, cluster, location),
+        yes=yes,
+        output_format=output_format,
     )
 
 
@@ -135,7 +157,12 @@ def _operate(
             out.data(f"{name}  {value}")
     else:
         out.structured(
-            {"schema_version": 1, "stack": result.stack, "changes": result.changes, "outputs": result.outputs},
+            {
+                "schema_version": 1,
+                "stack": result.stack,
+                "changes": result.changes,
+                "outputs": result.outputs,
+            },
             output_format,
         )
 
@@ -143,8 +170,10 @@ def _operate(
 def _ask(operation: str, plan: Plan, stack: str) -> None:
     """Let a person on a terminal confirm; without one, --yes is needed."""
     if not sys.stdin.isatty():
-        raise click.UsageError(f"`homeport {operation}` changes a cluster: give --yes where nobody can be asked")
-    from homeport.costs.bill import self_hosted
+        raise click.UsageError(
+            f"`homeport {operation}` changes a cluster: give --yes where nobody can be asked"
+        )
+    from homeport.costs.own import self_hosted
     from homeport.costs.types import Options
 
     amount = self_hosted(plan, Options()).usd_per_month
@@ -198,12 +227,14 @@ def _print_preview(out: Output, plan: Plan, output_format: Format) -> None:
     from homeport.commands.plan_view import view
 
     out.data(view(plan, out, explain=False, show_all=False))
-    from homeport.costs.bill import self_hosted
+    from homeport.costs.own import self_hosted
     from homeport.costs.types import Options
 
     bill = self_hosted(plan, Options())
     known = "unknown" if bill.usd_per_month is None else f"${bill.usd_per_month:,.0f} a month"
-    out.data(f"\n{out.style('bill', bold=True)}  {'at least ' if bill.at_least and bill.usd_per_month else ''}{known}\n")
+    out.data(
+        f"\n{out.style('bill', bold=True)}  {'at least ' if bill.at_least and bill.usd_per_month else ''}{known}\n"
+    )
     out.table(
         ("object", "namespace", "name"),
         [(f"{d.api_version}/{d.kind}", d.namespace or "", d.name) for d in rendered],

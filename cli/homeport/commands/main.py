@@ -92,7 +92,11 @@ class UnknownName(click.UsageError):
 @click.group(
     cls=LazyGroup,
     no_args_is_help=False,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "HOMEPORT", "max_content_width": 100},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "HOMEPORT",
+        "max_content_width": 100,
+    },
     epilog="Every command answers --help with examples. Exit codes: 0 fine, 1 a finding, 2 a mistake in the "
     "command or the spec, 3 the environment.",
 )
@@ -135,6 +139,10 @@ def _invoke(args: list[str], out: Output) -> int:
         sys.stdout.flush()
     except click.exceptions.Exit as error:
         return error.exit_code
+    except SystemExit:
+        # click's own answer to a closed pipe, whoever asks: the reader has what it wanted.
+        _silence_stdout()
+        return 0
     except click.Abort:
         out.message("interrupted")
         return INTERRUPTED

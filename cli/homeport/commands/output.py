@@ -42,9 +42,7 @@ class Output:
         """Write `value` (Structs, dicts, lists) as JSON or YAML; Decimals are numbers in both."""
         import msgspec
 
-        encoded = msgspec.json.Encoder(decimal_format="number").encode(
-            value
-        )
+        encoded = msgspec.json.Encoder(decimal_format="number").encode(value)
         if fmt == "json":
             self.data(msgspec.json.format(encoded, indent=2).decode())
             return

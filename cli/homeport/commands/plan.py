@@ -16,7 +16,9 @@ from homeport.commands.specs import SpecOptions, spec_options
 )
 @spec_options
 @click.option("--explain", is_flag=True, help="Show every step, with its numbers and sources.")
-@click.option("--all", "show_all", is_flag=True, help="List every option that was considered, not the nearest ones.")
+@click.option(
+    "--all", "show_all", is_flag=True, help="List every option that was considered, not the nearest ones."
+)
 @output_option("table", "json", "yaml")
 @common_options
 @click.pass_obj

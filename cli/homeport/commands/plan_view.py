@@ -29,7 +29,9 @@ def _model(model: ModelPlan, plan: Plan, out: Output, *, with_steps: bool, show_
     if real.considered:
         lines += ["", _options(real.considered, out, show_all=show_all)]
     warnings = [*model.warnings, *(real.warnings if real is not model else ())]
-    lines += ["", *(f"{out.style('!', fg='yellow', bold=True)} {text}" for text in warnings)] if warnings else []
+    lines += (
+        ["", *(f"{out.style('!', fg='yellow', bold=True)} {text}" for text in warnings)] if warnings else []
+    )
     assumed = [d for d in model.decisions if d.assumption] + (
         [d for d in real.decisions if d.assumption and d.field == "price"] if real is not model else []
     )
@@ -75,7 +77,11 @@ def _facts(model: ModelPlan, out: Output) -> list[str]:
     runs.append(f"{model.launch.max_model_len:,} tokens")
     rows = [("runs", " · ".join(runs))]
     if model.nodes is not None:
-        name = model.nodes.instance.instance_type if model.nodes.instance else f"{model.nodes.gpus_per_node} GPUs a node"
+        name = (
+            model.nodes.instance.instance_type
+            if model.nodes.instance
+            else f"{model.nodes.gpus_per_node} GPUs a node"
+        )
         price = f" at ${model.nodes.price.usd_per_hour:,.2f} an hour" if model.nodes.price else ""
         place = f" in {model.nodes.region}" if model.nodes.region else ""
         rows.append(("nodes", f"{model.node_count} × {name}{place}{price}"))
@@ -109,9 +115,7 @@ def memory_bar(model: ModelPlan, out: Output) -> tuple[str, str]:
         width = round(BAR * min(1.0, reached / memory.total_gib)) - filled
         filled += width
         bar += out.style(block * width, fg=color)
-    legend = "   ".join(
-        f"{out.style(block, fg=color)} {name} {gib:.1f}" for name, gib, block, color in parts
-    )
+    legend = "   ".join(f"{out.style(block, fg=color)} {name} {gib:.1f}" for name, gib, block, color in parts)
     return f"{bar} {memory.total_gib:.1f} GiB", legend
 
 
@@ -148,7 +152,9 @@ def _ready(model: ModelPlan) -> str:
     ]
     parts = ", ".join(f"{name} {seconds:,.0f}" for name, seconds in steps)
     low, high = startup.ready_s_interval
-    return f"{duration(startup.ready_s)} ({duration(low)} to {duration(high)})" + (f": {parts} s" if parts else "")
+    return f"{duration(startup.ready_s)} ({duration(low)} to {duration(high)})" + (
+        f": {parts} s" if parts else ""
+    )
 
 
 def duration(seconds: float) -> str:
@@ -168,14 +174,19 @@ def _options(considered: tuple[Considered, ...], out: Output, *, show_all: bool)
             "✔" if c.chosen else "",
             f"{c.tensor_parallel_size * c.pipeline_parallel_size} × {c.gpu}",
             c.precision,
-            f"tp {c.tensor_parallel_size}" + (f" pp {c.pipeline_parallel_size}" if c.pipeline_parallel_size > 1 else ""),
+            f"tp {c.tensor_parallel_size}"
+            + (f" pp {c.pipeline_parallel_size}" if c.pipeline_parallel_size > 1 else ""),
             "-" if c.replicas is None else str(c.replicas),
-            "-" if c.replicas is None else ("unknown" if c.usd_per_month is None else f"{c.usd_per_month:,.0f}"),
+            "-"
+            if c.replicas is None
+            else ("unknown" if c.usd_per_month is None else f"{c.usd_per_month:,.0f}"),
             c.reason,
         )
         for c in shown
     ]
-    text = table(("", "considered", "", "", "replicas", "$ a month", ""), rows, (4, 5), lambda line: _dim(out, line))
+    text = table(
+        ("", "considered", "", "", "replicas", "$ a month", ""), rows, (4, 5), lambda line: _dim(out, line)
+    )
     text = "\n".join(_fit(line) for line in text.splitlines())
     left = len(considered) - len(shown)
     return f"{text}\n{_dim(out, f'and {left} more: --all lists them')}" if left > 0 else text
@@ -210,7 +221,13 @@ def _pools(plan: Plan, out: Output) -> str:
         )
         for pool in plan.pools
     ]
-    return table(("nodes", "GPU", "models", "idle GPUs", "$ a month"), rows, (3, 4), lambda line: _dim(out, line)) if rows else ""
+    return (
+        table(
+            ("nodes", "GPU", "models", "idle GPUs", "$ a month"), rows, (3, 4), lambda line: _dim(out, line)
+        )
+        if rows
+        else ""
+    )
 
 
 def _steps(model: ModelPlan, plan: Plan, out: Output) -> str:

@@ -34,11 +34,25 @@ def _model(option: str, *path: str, kind: Any, help: str) -> Flag:  # noqa: A002
 
 
 FLAGS = (
-    _model("--model", "model", kind=CatalogName(model_ids, "model"), help="Catalog id, Hub id, or a config.json."),
-    _model("--requests-per-day", "workload", "requests_per_day", kind=float, help="Requests a day, on average."),
-    _model("--input-tokens", "workload", "input_tokens", kind=float, help="Prompt tokens of a request (mean)."),
-    _model("--output-tokens", "workload", "output_tokens", kind=float, help="Generated tokens of a request (mean)."),
-    _model("--peak-to-mean", "workload", "peak_to_mean", kind=float, help="Peak / mean of requests a second."),
+    _model(
+        "--model", "model", kind=CatalogName(model_ids, "model"), help="Catalog id, Hub id, or a config.json."
+    ),
+    _model(
+        "--requests-per-day", "workload", "requests_per_day", kind=float, help="Requests a day, on average."
+    ),
+    _model(
+        "--input-tokens", "workload", "input_tokens", kind=float, help="Prompt tokens of a request (mean)."
+    ),
+    _model(
+        "--output-tokens",
+        "workload",
+        "output_tokens",
+        kind=float,
+        help="Generated tokens of a request (mean).",
+    ),
+    _model(
+        "--peak-to-mean", "workload", "peak_to_mean", kind=float, help="Peak / mean of requests a second."
+    ),
     Flag("--target", ("target", "platform"), NearestChoice(PLATFORMS), "Where it shall run."),
     Flag("--region", ("target", "region"), str, "Cloud region."),
     _model("--engine", "engine", kind=NearestChoice(ENGINES), help="Inference engine."),

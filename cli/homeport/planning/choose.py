@@ -10,7 +10,6 @@ from homeport.planning.hardware import HOURS_A_MONTH, Placement, place
 from homeport.planning.types import Considered
 from homeport.sizing.types import Capacity, Load, Memory
 
-
 SURE = {"mean": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 """How sure the limits have to hold, by `latency.percentile`: the quantile of what was measured against predicted."""
 
@@ -94,12 +93,18 @@ def judge(question: Question, candidate: Candidate) -> Verdict:
     replicas = max(needed, spec.replicas.min or 1)
     most = spec.replicas.max
     placed = place(candidate.offers, candidate.gpus_per_replica, candidate.settings.nodes, replicas)
-    lost = None
+    lost: str | None = None
     miss = (0, 0.0)
     if most is not None and needed > most:
         lost, miss = f"the peak needs {needed} replicas, replicas.max is {most}", (1, needed / most)
     return Verdict(
-        candidate=candidate, memory=memory, capacity=held, replicas=replicas, placement=placed, lost=lost, miss=miss
+        candidate=candidate,
+        memory=memory,
+        capacity=held,
+        replicas=replicas,
+        placement=placed,
+        lost=lost,
+        miss=miss,
     )
 
 
@@ -112,7 +117,10 @@ def _too_slow(question: Question, held: Capacity) -> tuple[str, float]:
         ("a token", got.tpot_ms, limits.tpot_ms),
     ):
         if value is not None and value / limit > worst:
-            worst, text = value / limit, f"{value:,.0f} ms {name} with one request, over the limit of {limit:,.0f}"
+            worst, text = (
+                value / limit,
+                f"{value:,.0f} ms {name} with one request, over the limit of {limit:,.0f}",
+            )
     return text, worst
 
 
@@ -143,7 +151,7 @@ def _may_win(candidate: Candidate, best: Verdict) -> bool:
     return candidate.floor is not None and candidate.floor <= cost
 
 
-def considered(question: Question, choice: Choice) -> tuple[Considered, ...]:
+def considered(choice: Choice) -> tuple[Considered, ...]:
     """Every option with the reason that it lost: those that work by cost, then those that don't, nearest first."""
     best = choice.best
     working = sorted((v for v in choice.verdicts if v.lost is None), key=lambda v: v.key)
@@ -168,7 +176,9 @@ def _reason(verdict: Verdict, best: Verdict | None) -> str:
     if verdict.lost is not None:
         return verdict.lost
     if verdict is best:
-        return "the cheapest that holds the limits" if verdict.usd_per_month is not None else "holds the limits"
+        return (
+            "the cheapest that holds the limits" if verdict.usd_per_month is not None else "holds the limits"
+        )
     if verdict.candidate.alternative:
         return (
             f"{_against(verdict, best)}; {verdict.candidate.precision.label} is made on load and changes the model's "

@@ -2,8 +2,6 @@
 
 import math
 
-import msgspec
-
 from homeport.engines.types import AdapterMount, Launch
 from homeport.planning.candidates import Candidate, Question
 from homeport.planning.choose import Verdict, idle_share
@@ -47,7 +45,7 @@ def decide(
         source=source,
         engine=question.release,
         image=model.image or question.release.image,
-        launch=launch(model, source, candidate.settings, question.release.engine),
+        launch=launch(model, source, candidate.settings),
         settings=candidate.settings,
         gpu=candidate.gpu,
         precision=candidate.precision.label,
@@ -125,7 +123,7 @@ def starting(model: ModelSpec, source: ModelSource, candidate: Candidate) -> Sta
     )
 
 
-def launch(model: ModelSpec, source: ModelSource, chosen: Settings, engine: str) -> Launch:
+def launch(model: ModelSpec, source: ModelSource, chosen: Settings) -> Launch:
     """What the engine is asked to run. Weights on a volume are mounted at `WEIGHTS_DIR`, adapters at `ADAPTERS_DIR`."""
     on_volume = model.weights.source != "hub"
     return Launch(
@@ -184,7 +182,12 @@ def _region(target: Target, offer: Offer) -> str | None:
 
 
 def _decisions(
-    target: Target, model: ModelSpec, question: Question, candidate: Candidate, placed: Placement, planned: int
+    target: Target,
+    model: ModelSpec,
+    question: Question,
+    candidate: Candidate,
+    placed: Placement,
+    planned: int,
 ) -> list[Decision]:
     made: list[Decision] = []
 
@@ -192,7 +195,12 @@ def _decisions(
         made.append(Decision(field=field, value=str(value), because=because, assumption=assumption))
 
     if model.workload.peak_to_mean == Workload.__struct_defaults__[0]:
-        add("workload.peak_to_mean", f"{model.workload.peak_to_mean:g}", "assumed: nothing was said", assumption=True)
+        add(
+            "workload.peak_to_mean",
+            f"{model.workload.peak_to_mean:g}",
+            "assumed: nothing was said",
+            assumption=True,
+        )
     if model.latency == Latency():
         limits = model.latency
         add(
@@ -204,7 +212,11 @@ def _decisions(
     if cloud_of(target) and target.region is None:
         add("target.region", region_of(target), f"the default of {target.platform}")
     if model.engine_version is None:
-        add("engine_version", question.release.version, f"the newest {question.release.engine} that homeport knows")
+        add(
+            "engine_version",
+            question.release.version,
+            f"the newest {question.release.engine} that homeport knows",
+        )
     if model.precision is None:
         add("precision", candidate.precision.label, "the checkpoint's own")
     if model.gpu is None or model.tensor_parallel_size is None:
@@ -222,7 +234,12 @@ def _decisions(
     if model.replicas.max is None and model.scaling.by == "keda":
         add("replicas.max", planned + 1, "planned + 1, so that there is something to scale")
     if placed.offer.price and placed.offer.price.assumed:
-        add("price", f"${placed.offer.price.usd_per_hour} a node and hour", placed.offer.price.assumed, assumption=True)
+        add(
+            "price",
+            f"${placed.offer.price.usd_per_hour} a node and hour",
+            placed.offer.price.assumed,
+            assumption=True,
+        )
     return made
 
 
@@ -246,14 +263,11 @@ def _warnings(
             "a replica spans nodes: they talk over TCP unless the cluster's fabric (EFA, RDMA) is set up, so expect less"
         )
     if candidate.precision.on_load:
-        found.append(f"{candidate.precision.label} is made on load and changes the model's answers: measure yours")
+        found.append(
+            f"{candidate.precision.label} is made on load and changes the model's answers: measure yours"
+        )
     if "licence" in source.unverified:
-        found.append(f"licence {source.licence or 'unknown'} of {source.id} is unverified: read it before you serve it")
+        found.append(
+            f"licence {source.licence or 'unknown'} of {source.id} is unverified: read it before you serve it"
+        )
     return tuple(found)
-
-
-def renamed(made: ModelPlan, model: ModelSpec) -> ModelPlan:
-    """The same plan under another name."""
-    return msgspec.structs.replace(
-        made, spec=model, launch=msgspec.structs.replace(made.launch, served_name=model.name)
-    )

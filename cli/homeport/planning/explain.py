@@ -29,7 +29,9 @@ def explain(model: ModelPlan) -> tuple[Section, ...]:
 
     arch, work = real.source.architecture, real.spec.workload
     load = Load(
-        input_tokens=work.input_tokens, output_tokens=work.output_tokens, concurrency=real.capacity.concurrency
+        input_tokens=work.input_tokens,
+        output_tokens=work.output_tokens,
+        concurrency=real.capacity.concurrency,
     )
     start = Start(
         storage=STORAGE[real.spec.weights.source], weights_gib_total=real.source.weight_bytes / 2**30

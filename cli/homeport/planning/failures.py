@@ -17,7 +17,9 @@ def nothing_works(
     mine = [v for v in choice.verdicts if not v.candidate.alternative]
     if not mine:
         first = next(iter(refusals.items()), None)
-        why = f"{first[0]}: {first[1]}" if first else "no node is large enough for the parallel sizes asked for"
+        why = (
+            f"{first[0]}: {first[1]}" if first else "no node is large enough for the parallel sizes asked for"
+        )
         return Problem(
             message=f"{spec.model} cannot run on any GPU that {where} offers; {why}",
             path=(*path, field),
@@ -96,5 +98,7 @@ def _too_slow(question: Question, nearest: Verdict, where: str, path: tuple[str 
         message=f"no GPU that {where} offers holds the latency limits: the nearest is {_label(nearest)}, {nearest.lost}",
         path=(*path, "latency", name),
         value=getattr(spec.latency, name),
-        help=f"latency.{name}: {reached:.0f} or more would be held" if reached else "relax the latency limits",
+        help=f"latency.{name}: {reached:.0f} or more would be held"
+        if reached
+        else "relax the latency limits",
     )

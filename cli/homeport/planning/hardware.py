@@ -58,7 +58,7 @@ def offers(target: Target) -> dict[str, tuple[Offer, ...]]:
     GPUs that none of them has are offered at an unknown price, eight to a node.
     """
     cloud = cloud_of(target)
-    clouds = (cloud,) if cloud else (target.price_from or tuple(DEFAULT_REGION))
+    clouds: tuple[str, ...] = (cloud,) if cloud else (target.price_from or tuple(DEFAULT_REGION))
     found: dict[str, list[Offer]] = {}
     for name in clouds:
         for offer in _priced(name, target):
@@ -74,9 +74,8 @@ def _priced(cloud: str, target: Target) -> list[Offer]:
     rows: list[Offer] = []
     for gpu_id in dict.fromkeys(row.gpu for row in instances(cloud)):
         region = nearest_region(cloud, wanted, gpu_id) if wanted else None
-        for row in instances(cloud, region, gpu_id):
-            if (offer := _offer(row, target, own=own, wanted=wanted)) is not None:
-                rows.append(offer)
+        found = (_offer(row, target, own=own, wanted=wanted) for row in instances(cloud, region, gpu_id))
+        rows += [offer for offer in found if offer is not None]
     return rows
 
 
@@ -135,7 +134,12 @@ def _add_unpriced(found: dict[str, list[Offer]], target: Target) -> None:
                 found[card.id] = [Offer(gpu=card, gpus=n, instance=None, price=None) for n in (1, 2, 4, 8)]
             continue
         found[card.id] = [
-            Offer(gpu=card, gpus=target.gpus_per_node, instance=None, price=_scaled(priced, target.gpus_per_node))
+            Offer(
+                gpu=card,
+                gpus=target.gpus_per_node,
+                instance=None,
+                price=_scaled(priced, target.gpus_per_node),
+            )
         ]
 
 
@@ -168,7 +172,9 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
         return None if hourly is None else hourly * self.node_count * HOURS_A_MONTH
 
 
-def place(rows: tuple[Offer, ...], gpus_per_replica: int, nodes_per_replica: int, replicas: int) -> Placement | None:
+def place(
+    rows: tuple[Offer, ...], gpus_per_replica: int, nodes_per_replica: int, replicas: int
+) -> Placement | None:
     """Put replicas on the nodes that cost least together; None where no node is large enough.
 
     A replica of several nodes takes whole nodes; others are packed, as many to a node as its GPUs hold.

@@ -5,13 +5,13 @@ import math
 import msgspec
 
 from homeport.catalog.architecture_types import Architecture
-from homeport.engines.types import Release
-from homeport.planning.decide import launch
+from homeport.engines.types import Launch, Release
+from homeport.planning.decide import launch as launch_of
 from homeport.planning.precision import own_label
 from homeport.planning.types import Decision, ModelPlan, ModelSource
 from homeport.planning.workload import peak_requests_per_s
 from homeport.sizing.types import Settings, Startup
-from homeport.spec.models import ModelSpec, Spec, Target
+from homeport.spec.models import ModelSpec, Target
 
 LOCAL = ("kind", "minikube")
 SMALL_GIB = 4.0
@@ -34,7 +34,9 @@ def engine_name(target: Target, model: ModelSpec, source: ModelSource) -> tuple[
         return "vllm", Decision(field="engine", value="vllm", because="the default")
     gib = source.weight_bytes / 2**30
     if gib <= SMALL_GIB and source.architecture.quantization is None:
-        because = f"{target.platform} has no GPU, and {gib:.1f} GiB of weights are small (at most {SMALL_GIB:g})"
+        because = (
+            f"{target.platform} has no GPU, and {gib:.1f} GiB of weights are small (at most {SMALL_GIB:g})"
+        )
         return "cpu", Decision(field="engine", value="cpu", because=because)
     because = (
         f"{target.platform} has no GPU, and {gib:.1f} GiB of weights are too many for a CPU (at most {SMALL_GIB:g}): "
@@ -44,7 +46,6 @@ def engine_name(target: Target, model: ModelSpec, source: ModelSource) -> tuple[
 
 
 def on_cpu(
-    spec: Spec,
     model: ModelSpec,
     source: ModelSource,
     release: Release,
@@ -55,7 +56,7 @@ def on_cpu(
     weights_gib = source.weight_bytes / 2**30
     kv_gib = _kv_gib(source.architecture, max_model_len)
     settings = _settings(model, release, max_model_len)
-    made = launch(model, source, settings, release.engine)
+    made = launch_of(model, source, settings)
     download = weights_gib if model.weights.source == "hub" else 0.0
     decided = [
         *decisions,
@@ -67,7 +68,7 @@ def on_cpu(
         ),
     ]
     return _without_gpu(
-        spec, model, source, release, settings,
+        model, source, release, settings,
         launch=msgspec.structs.replace(made, cpu_kv_cache_gib=kv_gib, memory_fraction=None),
         startup=Startup(
             download_s=download / NETWORK_GIB_S[0],
@@ -83,7 +84,6 @@ def on_cpu(
 
 
 def simulated(
-    spec: Spec,
     model: ModelSpec,
     source: ModelSource,
     release: Release,
@@ -93,7 +93,7 @@ def simulated(
 ) -> ModelPlan:
     """Plan a model on the simulator, which imitates the speed of `real` (None: of nothing in particular)."""
     settings = _settings(model, release, max_model_len)
-    made = launch(model, source, settings, release.engine)
+    made = launch_of(model, source, settings)
     warnings = ["the simulator answers with made-up text: it shows the deployment, not the model"]
     if real is not None and real.performance is not None and real.capacity is not None:
         made = msgspec.structs.replace(
@@ -105,7 +105,7 @@ def simulated(
     else:
         warnings.append("nothing real could be planned for this model here, so its speed is not imitated")
     plan = _without_gpu(
-        spec, model, source, release, settings,
+        model, source, release, settings,
         launch=made,
         startup=Startup(
             download_s=0.0, weights_load_s=None, compile_s=None, cuda_graph_capture_s=None, init_engine_s=None,
@@ -147,22 +147,18 @@ def _settings(model: ModelSpec, release: Release, max_model_len: int) -> Setting
 
 
 def _without_gpu(
-    spec: Spec,
     model: ModelSpec,
     source: ModelSource,
     release: Release,
     settings: Settings,
     *,
-    launch: object,
+    launch: Launch,
     startup: Startup,
     cpu_request: str,
     memory_gib: int,
     decisions: list[Decision],
     warnings: tuple[str, ...],
 ) -> ModelPlan:
-    from homeport.engines.types import Launch
-
-    assert isinstance(launch, Launch)
     planned = max(1, model.replicas.min or 1)
     lowest = 1 if model.replicas.min is None else model.replicas.min
     most = model.replicas.max or planned + 1

@@ -67,7 +67,9 @@ class Planner:
         context, decision, problem = max_model_len(model, source.context_tokens, path)
         problems = [problem] if problem else []
         wanted = model.precision or "auto"
-        if (bad := precision.check(wanted, source.architecture, source.checkpoint, (*path, "precision"))) is not None:
+        if (
+            bad := precision.check(wanted, source.architecture, source.checkpoint, (*path, "precision"))
+        ) is not None:
             problems.append(bad)
         name, by_default = local.engine_name(spec.target, model, source)
         release = self._release(name, model, path, problems)
@@ -80,10 +82,10 @@ class Planner:
         if problems or release is None:
             raise SpecError(problems)
         if release.engine == "cpu":
-            return local.on_cpu(spec, model, source, release, context, decisions)
+            return local.on_cpu(model, source, release, context, decisions)
         if release.engine == "simulator":
             real = self._real_model(spec, model, path)
-            return local.simulated(spec, model, source, release, context, decisions, real)
+            return local.simulated(model, source, release, context, decisions, real)
         return self._on_gpus(spec, model, source, release, context, decisions, path)
 
     def _real_model(self, spec: Spec, model: ModelSpec, path: Path_) -> ModelPlan | None:
@@ -141,7 +143,9 @@ class Planner:
             wanted_precision=wanted,
             explore=self.explore,
         )
-        choice = choose(question, candidates(question, precisions)) if served else Choice(best=None, verdicts=())
+        choice = (
+            choose(question, candidates(question, precisions)) if served else Choice(best=None, verdicts=())
+        )
         if choice.best is None:
             raise SpecError([nothing_works(spec.target, question, choice, refusals, path)])
         return decide(
@@ -150,7 +154,7 @@ class Planner:
             source,
             question,
             choice.best,
-            considered(question, choice) if self.explore else (),
+            considered(choice) if self.explore else (),
             refusals,
             decisions,
         )

@@ -20,7 +20,8 @@ def pools(target: Target, plans: list[ModelPlan]) -> tuple[Pool, ...]:
         name = nodes.instance_types[0] if nodes.instance_types else _instance_name(nodes)
         grouped.setdefault((real.gpu.id, name, nodes.region, nodes.gpus_per_node), []).append(made)
     return tuple(
-        _pool(target, gpu, name, region, size, members) for (gpu, name, region, size), members in grouped.items()
+        _pool(target, gpu, name, region, size, members)
+        for (gpu, name, region, size), members in grouped.items()
     )
 
 

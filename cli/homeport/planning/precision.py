@@ -11,7 +11,17 @@ SIXTEEN_BIT = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 DTYPE_OF = {label: dtype for dtype, label in SIXTEEN_BIT.items()}
 ON_LOAD = ("fp8",)
 """Precisions that an engine can make of a 16-bit checkpoint while it loads; all others need a checkpoint."""
-METHODS = ("awq", "gptq", "bitsandbytes", "nvfp4", "mxfp4", "compressed-tensors", "fp8_block", "quark", "modelopt")
+METHODS = (
+    "awq",
+    "gptq",
+    "bitsandbytes",
+    "nvfp4",
+    "mxfp4",
+    "compressed-tensors",
+    "fp8_block",
+    "quark",
+    "modelopt",
+)
 KNOWN = ("auto", "bf16", "fp16", "fp8", "int8", "int4", *METHODS)
 
 
@@ -44,7 +54,11 @@ def quantized_label(quantization: Quantization) -> str:
     if quantization.bits == 8:
         integers = method in ("gptq", "smoothquant", "bitsandbytes") or "int8" in method
         # compressed-tensors names integers and floats alike; integers keep 16-bit scales, one a channel.
-        if method == "compressed-tensors" and quantization.scale_bits == 16 and quantization.activation_bits == 8:
+        if (
+            method == "compressed-tensors"
+            and quantization.scale_bits == 16
+            and quantization.activation_bits == 8
+        ):
             integers = True
         return "int8" if integers else "fp8"
     return method

@@ -76,10 +76,7 @@ def at(error: HomeportError, path: tuple[str | int, ...], value: object) -> Spec
     """Turn an error about a name into a problem of the field that holds it."""
     if isinstance(error, SpecError):
         return SpecError(
-            [
-                Problem(message=p.message, path=path, value=value, help=p.help)
-                for p in error.problems
-            ]
+            [Problem(message=p.message, path=path, value=value, help=p.help) for p in error.problems]
         )
     help_text = error.help if isinstance(error, NotFoundError) else None
     return SpecError([Problem(message=str(error), path=path, value=value, help=help_text)])

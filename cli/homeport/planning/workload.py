@@ -31,30 +31,42 @@ def max_model_len(
     p99 = total_tokens_p99(spec)
     if spec.max_model_len is not None:
         if spec.max_model_len > context_tokens:
-            return spec.max_model_len, None, Problem(
-                message=f"{spec.max_model_len:,} tokens are more than the model's own limit of {context_tokens:,}",
-                path=(*path, "max_model_len"),
-                value=spec.max_model_len,
-                help=f"at most {context_tokens}",
+            return (
+                spec.max_model_len,
+                None,
+                Problem(
+                    message=f"{spec.max_model_len:,} tokens are more than the model's own limit of {context_tokens:,}",
+                    path=(*path, "max_model_len"),
+                    value=spec.max_model_len,
+                    help=f"at most {context_tokens}",
+                ),
             )
         mean = spec.workload.input_tokens + spec.workload.output_tokens
         if spec.max_model_len < mean:
-            return spec.max_model_len, None, Problem(
-                message=f"a request has {mean:,.0f} tokens on average, more than max_model_len {spec.max_model_len:,}",
-                path=(*path, "max_model_len"),
-                value=spec.max_model_len,
-                help=f"at least {p99:,.0f} holds 99 of 100 requests",
+            return (
+                spec.max_model_len,
+                None,
+                Problem(
+                    message=f"a request has {mean:,.0f} tokens on average, more than max_model_len {spec.max_model_len:,}",
+                    path=(*path, "max_model_len"),
+                    value=spec.max_model_len,
+                    help=f"at least {p99:,.0f} holds 99 of 100 requests",
+                ),
             )
         return spec.max_model_len, None, None
     if p99 > context_tokens:
         stated = spec.workload.total_tokens_p99 is not None
         field = "total_tokens_p99" if stated else "input_tokens"
         how = "" if stated else f" (assumed: {P99_TO_MEAN:g} x the mean)"
-        return context_tokens, None, Problem(
-            message=f"99 of 100 requests need up to {p99:,.0f} tokens{how}, the model's limit is {context_tokens:,}",
-            path=(*path, "workload", field),
-            value=p99 if stated else spec.workload.input_tokens,
-            help="give workload.total_tokens_p99, shorten the requests, or take a model with a longer context",
+        return (
+            context_tokens,
+            None,
+            Problem(
+                message=f"99 of 100 requests need up to {p99:,.0f} tokens{how}, the model's limit is {context_tokens:,}",
+                path=(*path, "workload", field),
+                value=p99 if stated else spec.workload.input_tokens,
+                help="give workload.total_tokens_p99, shorten the requests, or take a model with a longer context",
+            ),
         )
     wanted = LEAST_CONTEXT
     while wanted < p99:
