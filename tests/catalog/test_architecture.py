@@ -9,7 +9,16 @@ from homeport.catalog.models import config, config_ids, models
 from homeport.errors import SpecError
 
 
-def text(model_type: str, hidden: int, layers: int, heads: int, kv: int | None, width: int | None, vocab: int, **more: Any) -> dict[str, Any]:
+def text(
+    model_type: str,
+    hidden: int,
+    layers: int,
+    heads: int,
+    kv: int | None,
+    width: int | None,
+    vocab: int,
+    **more: Any,
+) -> dict[str, Any]:
     """A config of the usual keys."""
     made: dict[str, Any] = {
         "model_type": model_type, "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads,
@@ -22,7 +31,13 @@ def text(model_type: str, hidden: int, layers: int, heads: int, kv: int | None, 
     return made | more
 
 
-QWEN_VISION = {"depth": 32, "num_heads": 16, "patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2}
+QWEN_VISION = {
+    "depth": 32,
+    "num_heads": 16,
+    "patch_size": 14,
+    "spatial_merge_size": 2,
+    "temporal_patch_size": 2,
+}
 LATENT = {"kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128}
 DELTA = {
     "linear_num_key_heads": 16, "linear_num_value_heads": 32, "linear_key_head_dim": 128, "linear_value_head_dim": 128,
@@ -93,7 +108,9 @@ def test_counts_the_catalogs_configs(name: str) -> None:
         assert arch.total_params > 1e9
         return
     # The indexer of V3.2 is in no published total; granite's tower takes features of four layers, which its file omits.
-    tolerance = {"deepseek-ai/DeepSeek-V3.2": 0.0013, "ibm-granite/granite-vision-3.3-2b": 0.0023}.get(name, 1e-6)
+    tolerance = {"deepseek-ai/DeepSeek-V3.2": 0.0013, "ibm-granite/granite-vision-3.3-2b": 0.0023}.get(
+        name, 1e-6
+    )
     assert arch.total_params == pytest.approx(arch.stated_params, rel=tolerance)
 
 
@@ -120,12 +137,37 @@ def kinds(arch: Architecture) -> str:
 def test_which_layers_slide() -> None:
     assert kinds(architecture(config("google/gemma-3-27b-it"))) == ("sssssf" * 11)[:62]
     assert kinds(architecture(text("gemma2", 2304, 6, 8, 4, 9216, 256000, sliding_window=4096))) == "sfsfsf"
-    assert kinds(architecture(text("exaone4", 512, 8, 8, 8, 1024, 1000, sliding_window=64, sliding_window_pattern="LLLG"))) == "sssfsssf"
+    assert (
+        kinds(
+            architecture(
+                text("exaone4", 512, 8, 8, 8, 1024, 1000, sliding_window=64, sliding_window_pattern="LLLG")
+            )
+        )
+        == "sssfsssf"
+    )
     assert kinds(architecture(text("mistral", 512, 4, 8, 8, 1024, 1000, sliding_window=4096))) == "ssss"
-    assert kinds(architecture(text("qwen2", 512, 4, 8, 8, 1024, 1000, sliding_window=4096, use_sliding_window=False))) == "ffff"
+    assert (
+        kinds(
+            architecture(
+                text("qwen2", 512, 4, 8, 8, 1024, 1000, sliding_window=4096, use_sliding_window=False)
+            )
+        )
+        == "ffff"
+    )
     assert kinds(architecture(text("qwen3_next", 512, 8, 8, 2, 1024, 1000, **DELTA))) == "lllflllf"
     assert kinds(architecture(config("meta-llama/Llama-4-Scout-17B-16E-Instruct"))) == "cccf" * 12
-    nemotron = text("nemotron_h", 512, 6, 8, 2, 1024, 1000, hybrid_override_pattern="M-M*-M", mamba_num_heads=8, mamba_head_dim=64)
+    nemotron = text(
+        "nemotron_h",
+        512,
+        6,
+        8,
+        2,
+        1024,
+        1000,
+        hybrid_override_pattern="M-M*-M",
+        mamba_num_heads=8,
+        mamba_head_dim=64,
+    )
     assert kinds(architecture(nemotron)) == "mnmfnm"
 
 
@@ -146,15 +188,28 @@ def test_windows_stop_growing() -> None:
 
 
 def test_a_family_nobody_knows_is_read_by_its_keys() -> None:
-    known, unknown = text("llama", 4096, 32, 32, 8, 14336, 128256), text("brand_new", 4096, 32, 32, 8, 14336, 128256)
+    known, unknown = (
+        text("llama", 4096, 32, 32, 8, 14336, 128256),
+        text("brand_new", 4096, 32, 32, 8, 14336, 128256),
+    )
     assert architecture(unknown).total_params == architecture(known).total_params == 8_030_261_248
-    aliases = {"model_type": "brand_new", "n_embd": 4096, "n_layer": 32, "n_head": 32, "num_kv_heads": 8, "n_inner": 14336, "n_vocab": 128256}
+    aliases = {
+        "model_type": "brand_new",
+        "n_embd": 4096,
+        "n_layer": 32,
+        "n_head": 32,
+        "num_kv_heads": 8,
+        "n_inner": 14336,
+        "n_vocab": 128256,
+    }
     assert architecture(aliases).total_params == 8_030_261_248
 
 
 def test_names_every_key_that_is_missing() -> None:
     with pytest.raises(SpecError) as caught:
-        architecture({"model_type": "llama", "num_hidden_layers": 32, "num_attention_heads": 32, "vocab_size": 1000})
+        architecture(
+            {"model_type": "llama", "num_hidden_layers": 32, "num_attention_heads": 32, "vocab_size": 1000}
+        )
     messages = [p.message for p in caught.value.problems]
     assert messages == [
         "the model's config.json has no hidden_size",
@@ -170,7 +225,9 @@ def test_names_every_key_that_is_missing() -> None:
 def test_contexts_as_engines_take_them() -> None:
     base = text("llama", 512, 2, 8, 8, 1024, 1000)
     assert architecture(base).context_tokens == 8192
-    assert architecture(base | {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}).context_tokens == 8192
+    assert (
+        architecture(base | {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}).context_tokens == 8192
+    )
     assert architecture(base | {"rope_scaling": {"type": "linear", "factor": 4.0}}).context_tokens == 32768
     yarn = {"rope_type": "yarn", "factor": 32.0, "original_max_position_embeddings": 4096}
     assert architecture(base | {"rope_scaling": yarn}).context_tokens == 131072
@@ -198,7 +255,9 @@ QUANTISED: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("written", "expected"), QUANTISED)
 def test_reads_how_a_checkpoint_is_quantised(written: dict[str, Any], expected: dict[str, Any]) -> None:
-    quantization = architecture(text("llama", 512, 2, 8, 8, 1024, 1000) | {"quantization_config": written}).quantization
+    quantization = architecture(
+        text("llama", 512, 2, 8, 8, 1024, 1000) | {"quantization_config": written}
+    ).quantization
     assert quantization is not None
     assert {key: getattr(quantization, key) for key in expected} == expected
 

@@ -83,7 +83,9 @@ def predict(record: dict[str, Any], fitted: Fitted) -> Memory:
 def _line(points: Iterable[tuple[float, float]]) -> tuple[float, float]:
     """Slope and intercept through points, by medians (Theil and Sen): a few odd points don't move it."""
     known = list(points)
-    slope = median((b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(known, 2) if abs(b[0] - a[0]) > 1e-9)
+    slope = median(
+        (b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(known, 2) if abs(b[0] - a[0]) > 1e-9
+    )
     return slope, median(y - slope * x for x, y in known)
 
 
@@ -119,7 +121,9 @@ def fit(known: Iterable[dict[str, Any]]) -> Fitted:
         rules, tensor = made.rules, r["tensor_parallel_size"]
         each = _each(r, arch)
         if not rules.v0 and rules.version >= (0, 14):
-            outside.setdefault((r["pipeline_parallel_size"] > 1, tensor), []).append(r["non_torch_gib_per_gpu"])
+            outside.setdefault((r["pipeline_parallel_size"] > 1, tensor), []).append(
+                r["non_torch_gib_per_gpu"]
+            )
             if (estimate := re.search(r"cuda-graph estimate ([\d.]+)", r["notes"] or "")) and tensor == 1:
                 layers = arch.layers / r["pipeline_parallel_size"]
                 graphs.append((r["base_model"], (layers, float(estimate[1]))))
@@ -145,7 +149,13 @@ def fit(known: Iterable[dict[str, Any]]) -> Fitted:
         non_torch_pipeline_gib=round(median(outside.get((True, 1), [Fitted().non_torch_pipeline_gib])), 2),
         non_torch_tensor_parallel_gib=round(median(outside[False, 2]), 2),
         non_torch_doubling_gib=round(median(outside[False, 4]) - median(outside[False, 2]), 2),
-        **dict(zip(("cuda_graph_layer_gib", "cuda_graph_base_gib"), (round(v, 4) for v in _line(_once(graphs))), strict=True)),
+        **dict(
+            zip(
+                ("cuda_graph_layer_gib", "cuda_graph_base_gib"),
+                (round(v, 4) for v in _line(_once(graphs))),
+                strict=True,
+            )
+        ),
     )
 
 
@@ -215,7 +225,9 @@ def rows() -> list[dict[str, Any]]:
 
 def errors(quantity: str, chosen: Iterable[dict[str, Any]] | None = None) -> list[float]:
     """Absolute relative errors of a quantity, ascending."""
-    return sorted(abs(row["error"]) for row in (rows() if chosen is None else chosen) if row["quantity"] == quantity)
+    return sorted(
+        abs(row["error"]) for row in (rows() if chosen is None else chosen) if row["quantity"] == quantity
+    )
 
 
 def summary(quantity: str, chosen: Iterable[dict[str, Any]] | None = None) -> dict[str, float]:

@@ -113,7 +113,9 @@ def test_state_layers_take_a_page_of_the_attentions_size() -> None:
     }  # fmt: skip
     model = architecture(text)
     made = layout(model, tuple(range(64)), 2, 1, 16, hybrid=True)
-    assert [(g.kind, g.layers, g.block_tokens) for g in made.groups] == [("linear", 16, 1552)] * 3 + [("full", 16, 1552)]
+    assert [(g.kind, g.layers, g.block_tokens) for g in made.groups] == [("linear", 16, 1552)] * 3 + [
+        ("full", 16, 1552)
+    ]
     assert made.page_bytes == 1552 * 2 * 256 * 2
     state = 24 * 128 * 128 * 4 + 3 * (2 * 16 + 48) * 128 // 2
     assert state <= made.page_bytes < state + 16 * 1024
@@ -121,8 +123,12 @@ def test_state_layers_take_a_page_of_the_attentions_size() -> None:
 
 def test_capacity_by_concurrency_since_021() -> None:
     model = arch("google/gemma-3-27b-it")
-    old = size(model, H100, Settings(engine_version="0.20.0", max_model_len=65536, gpu_memory_utilization=0.95))
-    new = size(model, H100, Settings(engine_version="0.21.0", max_model_len=65536, gpu_memory_utilization=0.95))
+    old = size(
+        model, H100, Settings(engine_version="0.20.0", max_model_len=65536, gpu_memory_utilization=0.95)
+    )
+    new = size(
+        model, H100, Settings(engine_version="0.21.0", max_model_len=65536, gpu_memory_utilization=0.95)
+    )
     # The same pool but for CUDA graphs; windows no longer count as if they grew with the request.
     assert new.kv_cache_gib < old.kv_cache_gib
     assert new.kv_cache_tokens > 3 * old.kv_cache_tokens
@@ -146,8 +152,18 @@ def test_quantised_on_load_and_what_stays_in_16_bit() -> None:
     assert whole.ranks[0] - eighth.ranks[0] == pytest.approx(linear, rel=1e-3)
     assert eighth.loaded_bytes == whole.ranks[0]
     # vLLM before 0.15 puts the 16-bit weights on the GPU first.
-    early = size(LLAMA70, H100, Settings(engine_version="0.9.0", quantization="fp8", max_model_len=2048, gpu_memory_utilization=0.97))
-    late = size(LLAMA70, H100, Settings(engine_version="0.33.0", quantization="fp8", max_model_len=2048, gpu_memory_utilization=0.97))
+    early = size(
+        LLAMA70,
+        H100,
+        Settings(engine_version="0.9.0", quantization="fp8", max_model_len=2048, gpu_memory_utilization=0.97),
+    )
+    late = size(
+        LLAMA70,
+        H100,
+        Settings(
+            engine_version="0.33.0", quantization="fp8", max_model_len=2048, gpu_memory_utilization=0.97
+        ),
+    )
     assert not early.fits
     assert early.weights_gib == late.weights_gib
     assert "131" in early.reason
@@ -157,7 +173,9 @@ def test_parts_that_a_config_leaves_out_follow_the_stated_bytes() -> None:
     plain = config("meta-llama/Llama-3.1-8B-Instruct")
     more = architecture(plain | {"weight_bytes": int(plain["weight_bytes"] * 1.05)})
     made = size(more, H100, Settings(engine_version="0.19.0"))
-    assert made.weights_gib == pytest.approx(size(LLAMA8, H100, Settings(engine_version="0.19.0")).weights_gib * 1.05, rel=1e-3)
+    assert made.weights_gib == pytest.approx(
+        size(LLAMA8, H100, Settings(engine_version="0.19.0")).weights_gib * 1.05, rel=1e-3
+    )
     assert any("scaled by 1.05" in note for note in made.notes)
     glm = config("zai-org/GLM-4.5-Air")
     drafting = architecture(glm).params.mtp
@@ -168,14 +186,49 @@ def test_parts_that_a_config_leaves_out_follow_the_stated_bytes() -> None:
 @pytest.mark.parametrize(
     ("name", "changed", "card", "reason"),
     [
-        ("Qwen/Qwen2.5-7B-Instruct", {"tensor_parallel_size": 8}, "H100-SXM-80GB", "28 attention heads are not divisible"),
-        ("Qwen/Qwen2.5-7B-Instruct", {"tensor_parallel_size": 3}, "H100-SXM-80GB", "not divisible by tensor parallel size 3"),
-        ("Qwen/Qwen2.5-7B-Instruct", {"engine": "tgi", "tensor_parallel_size": 7}, "H100-SXM-80GB", "4 KV heads are not divisible"),
-        ("Qwen/Qwen2.5-7B-Instruct", {"pipeline_parallel_size": 29}, "H100-SXM-80GB", "28 layers can't be divided into 29"),
-        ("Qwen/Qwen2.5-7B-Instruct", {"engine": "tgi", "pipeline_parallel_size": 2}, "H100-SXM-80GB", "no pipeline parallelism"),
+        (
+            "Qwen/Qwen2.5-7B-Instruct",
+            {"tensor_parallel_size": 8},
+            "H100-SXM-80GB",
+            "28 attention heads are not divisible",
+        ),
+        (
+            "Qwen/Qwen2.5-7B-Instruct",
+            {"tensor_parallel_size": 3},
+            "H100-SXM-80GB",
+            "not divisible by tensor parallel size 3",
+        ),
+        (
+            "Qwen/Qwen2.5-7B-Instruct",
+            {"engine": "tgi", "tensor_parallel_size": 7},
+            "H100-SXM-80GB",
+            "4 KV heads are not divisible",
+        ),
+        (
+            "Qwen/Qwen2.5-7B-Instruct",
+            {"pipeline_parallel_size": 29},
+            "H100-SXM-80GB",
+            "28 layers can't be divided into 29",
+        ),
+        (
+            "Qwen/Qwen2.5-7B-Instruct",
+            {"engine": "tgi", "pipeline_parallel_size": 2},
+            "H100-SXM-80GB",
+            "no pipeline parallelism",
+        ),
         ("Qwen/Qwen2.5-0.5B-Instruct", {"weight_dtype": "bfloat16"}, "T4", "has no bfloat16"),
-        ("Qwen/Qwen2.5-0.5B-Instruct", {"quantization": "fp8"}, "V100-SXM2-16GB", "fp8 needs compute capability 8"),
-        ("Qwen/Qwen2.5-0.5B-Instruct", {"max_model_len": 40000}, "H100-SXM-80GB", "above the model's own limit of 32768"),
+        (
+            "Qwen/Qwen2.5-0.5B-Instruct",
+            {"quantization": "fp8"},
+            "V100-SXM2-16GB",
+            "fp8 needs compute capability 8",
+        ),
+        (
+            "Qwen/Qwen2.5-0.5B-Instruct",
+            {"max_model_len": 40000},
+            "H100-SXM-80GB",
+            "above the model's own limit of 32768",
+        ),
     ],
 )
 def test_refuses_what_the_engine_refuses(name: str, changed: dict[str, Any], card: str, reason: str) -> None:
@@ -196,16 +249,28 @@ def test_says_how_much_is_missing() -> None:
 
 def test_sampler_warm_up_needs_what_utilization_leaves_free() -> None:
     model = arch("google/gemma-3-1b-it")
-    tight = Settings(engine_version="0.19.0", gpu_memory_utilization=0.99, max_model_len=2048, max_num_seqs=4096, max_num_batched_tokens=512)
+    tight = Settings(
+        engine_version="0.19.0",
+        gpu_memory_utilization=0.99,
+        max_model_len=2048,
+        max_num_seqs=4096,
+        max_num_batched_tokens=512,
+    )
     card = msgspec.structs.replace(H100, memory_gib_usable=60.0)
-    assert "free when the engine starts" in size(model, card, msgspec.structs.replace(tight, gpu_memory_utilization=0.995)).reason
+    assert (
+        "free when the engine starts"
+        in size(model, card, msgspec.structs.replace(tight, gpu_memory_utilization=0.995)).reason
+    )
     made = size(model, card, msgspec.structs.replace(tight, gpu_memory_utilization=0.99))
     assert not made.fits
     assert "warm-up" in made.reason
 
 
 def test_adapters_take_their_share() -> None:
-    without, with_ = Settings(engine_version="0.33.0"), Settings(engine_version="0.33.0", adapters=4, adapter_rank=16)
+    without, with_ = (
+        Settings(engine_version="0.33.0"),
+        Settings(engine_version="0.33.0", adapters=4, adapter_rank=16),
+    )
     a, b = size(LLAMA8, H100, without), size(LLAMA8, H100, with_)
     per_layer = (4096 + 4096) * 2 + (4096 + 1024) * 2 + (4096 + 14336) * 3
     assert a.kv_cache_gib - b.kv_cache_gib == pytest.approx(4 * 16 * 32 * per_layer * 2 / GIB, rel=1e-6)
@@ -218,7 +283,9 @@ def test_divisors() -> None:
     assert valid_tensor_parallel_sizes(LLAMA8, "tgi") == (1, 2, 4, 8)
     assert valid_tensor_parallel_sizes(arch("Qwen/Qwen2.5-7B-Instruct")) == (1, 2, 4)
     # 1536 / 8 = 192 is no multiple of a 128-wide block: vLLM refuses this well-known combination.
-    moe = config("Qwen/Qwen3-235B-A22B") | {"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}
+    moe = config("Qwen/Qwen3-235B-A22B") | {
+        "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}
+    }
     assert valid_tensor_parallel_sizes(architecture(moe)) == (1, 2, 4)
     assert valid_tensor_parallel_sizes(arch("Qwen/Qwen3-235B-A22B"), "vllm", "fp8_block") == (1, 2, 4)
     assert valid_pipeline_parallel_sizes(LLAMA8) == tuple(range(1, 17))
@@ -227,7 +294,11 @@ def test_divisors() -> None:
 
 def test_longest_context() -> None:
     here = Settings(engine_version="0.33.0", max_model_len=4096)
-    for model, card in ((LLAMA8, gpu("A10G")), (arch("google/gemma-2-9b-it"), gpu("L4")), (arch("Qwen/Qwen3-8B"), gpu("L4"))):
+    for model, card in (
+        (LLAMA8, gpu("A10G")),
+        (arch("google/gemma-2-9b-it"), gpu("L4")),
+        (arch("Qwen/Qwen3-8B"), gpu("L4")),
+    ):
         longest = largest_max_model_len(model, card, here)
         assert 0 < longest <= model.context_tokens
         assert size(model, card, msgspec.structs.replace(here, max_model_len=longest)).fits
@@ -247,7 +318,10 @@ def test_engines_mean_different_things_by_a_fraction() -> None:
     assert made["trtllm"].kv_cache_gib == pytest.approx(0.9 * free)
     assert made["vllm"].kv_cache_gib < made["sglang"].kv_cache_gib
     assert all(m.fits for m in made.values())
-    defaults = {v: budget(LLAMA8, H100, Settings(engine_version=v)).rules.utilization for v in ("0.19.0", "0.33.0", None)}
+    defaults = {
+        v: budget(LLAMA8, H100, Settings(engine_version=v)).rules.utilization
+        for v in ("0.19.0", "0.33.0", None)
+    }
     assert defaults == {"0.19.0": 0.9, "0.33.0": 0.92, None: 0.92}
 
 
@@ -255,14 +329,20 @@ def test_engines_mean_different_things_by_a_fraction() -> None:
 def test_every_card_and_model_keeps_to_reason(card: Gpu) -> None:
     usable, note = usable_gib(card)
     assert (note is None) == (card.memory_gib_usable is not None)
-    assert 0.9 * (card.memory_gb_sold or 0) * 1e9 / GIB < usable < 1.08 * (card.memory_gb_sold or 0) * 1e9 / GIB
+    assert (
+        0.9 * (card.memory_gb_sold or 0) * 1e9 / GIB < usable < 1.08 * (card.memory_gb_sold or 0) * 1e9 / GIB
+    )
     for name in models():
         model = arch(name)
         before = None
         for tensor in (1, 2, 4, 8):
             if tensor not in valid_tensor_parallel_sizes(model):
                 continue
-            made = size(model, card, Settings(engine_version="0.33.0", tensor_parallel_size=tensor, max_model_len=2048))
+            made = size(
+                model,
+                card,
+                Settings(engine_version="0.33.0", tensor_parallel_size=tensor, max_model_len=2048),
+            )
             assert made.weights_gib >= model.params.experts * 0.5 / tensor / GIB
             assert before is None or made.weights_gib < before
             before = made.weights_gib
@@ -270,7 +350,11 @@ def test_every_card_and_model_keeps_to_reason(card: Gpu) -> None:
             assert made.fits or made.short_gib is None or made.short_gib > 0
             assert not made.fits or made.kv_cache_tokens >= 2048
             assert not made.fits or made.total_gib <= usable
-            longer = size(model, card, Settings(engine_version="0.33.0", tensor_parallel_size=tensor, max_model_len=4096))
+            longer = size(
+                model,
+                card,
+                Settings(engine_version="0.33.0", tensor_parallel_size=tensor, max_model_len=4096),
+            )
             assert made.fits or not longer.fits
 
 
@@ -281,7 +365,8 @@ def test_explains_every_step() -> None:
     parts = sum(t.value for name, t in terms.items() if name.startswith("weights: "))
     assert parts == pytest.approx(terms["weights"].value, abs=0.02)
     left = terms["budget"].value - sum(
-        terms[name].value for name in ("weights", "adapters", "activation peak", "outside of torch", "CUDA graphs")
+        terms[name].value
+        for name in ("weights", "adapters", "activation peak", "outside of torch", "CUDA graphs")
     )
     assert terms["KV cache"].value == pytest.approx(left)
     assert terms["KV tokens"].value == made.kv_cache_tokens
@@ -318,7 +403,12 @@ def test_answers_a_case() -> None:
 
 
 def test_nulls_are_defaults_and_models_are_shared() -> None:
-    bare = case(msgspec.json.encode({key: CASE[key] for key in ("model_config", "gpu")} | {"engine_version": None, "max_model_len": None}))
+    bare = case(
+        msgspec.json.encode(
+            {key: CASE[key] for key in ("model_config", "gpu")}
+            | {"engine_version": None, "max_model_len": None}
+        )
+    )
     assert settings(bare) == Settings()
     assert answer_size(bare)["id"] is None
     assert case_architecture(bare) is case_architecture(case(msgspec.json.encode(CASE)))

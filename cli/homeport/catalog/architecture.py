@@ -6,8 +6,9 @@ the keys that configs share.
 
 from typing import Any
 
+from homeport.catalog.architecture_attention import layer_attention, moe_layers
 from homeport.catalog.architecture_config import Config
-from homeport.catalog.architecture_layers import layer_attention, layer_weights, moe_layers, outside_weights
+from homeport.catalog.architecture_layers import layer_weights, outside_weights
 from homeport.catalog.architecture_quantization import quantization
 from homeport.catalog.architecture_types import (
     Architecture,

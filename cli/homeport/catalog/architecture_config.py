@@ -121,10 +121,20 @@ class Config:
     @cached_property
     def kv_heads(self) -> int:
         """Key and value heads."""
-        for key in ("num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num", "num_query_groups"):
+        for key in (
+            "num_key_value_heads",
+            "num_kv_heads",
+            "n_head_kv",
+            "multi_query_group_num",
+            "num_query_groups",
+        ):
             value = self.whole(key)
             if value:
-                if key == "num_kv_heads" and self.model_type == "falcon" and not self.get("new_decoder_architecture"):
+                if (
+                    key == "num_kv_heads"
+                    and self.model_type == "falcon"
+                    and not self.get("new_decoder_architecture")
+                ):
                     break
                 return value
         inner = self.get("attn_config")
@@ -178,7 +188,12 @@ class Config:
     @cached_property
     def dtype(self) -> str:
         """The dtype of weights that are not quantised; bfloat16 where the file doesn't say."""
-        value = self.top.get("dtype") or self.top.get("torch_dtype") or self.get("dtype") or self.get("torch_dtype")
+        value = (
+            self.top.get("dtype")
+            or self.top.get("torch_dtype")
+            or self.get("dtype")
+            or self.get("torch_dtype")
+        )
         text = str(value or "bfloat16").removeprefix("torch.")
         return DTYPES.get(text, text)
 
@@ -230,7 +245,11 @@ class Config:
             rows += self.whole("original_max_position_embeddings") or 0
         if self.get("kv_lora_rank"):
             return rows * (self.whole("qk_rope_head_dim") or 0)
-        share = self.get("partial_rotary_factor") or self.get("rotary_pct") or scaling.get("partial_rotary_factor")
+        share = (
+            self.get("partial_rotary_factor")
+            or self.get("rotary_pct")
+            or scaling.get("partial_rotary_factor")
+        )
         wide = self.whole("rotary_dim") or int(self.head_dim * (share if isinstance(share, float) else 1.0))
         broad = self.whole("global_head_dim") or wide
         return rows * broad + local * wide
@@ -271,7 +290,11 @@ class Config:
     @cached_property
     def shared_width(self) -> int:
         """Width of the experts that every token visits, together."""
-        for key in ("shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size"):
+        for key in (
+            "shared_expert_intermediate_size",
+            "moe_shared_expert_intermediate_size",
+            "shared_intermediate_size",
+        ):
             value = self.whole(key)
             if value:
                 return value
@@ -293,7 +316,7 @@ class Config:
         return 0
 
     def mlp_kind(self, layer: int, routed: bool) -> str:
-        """"moe", "dense" or "none" (nemotron_h's attention and Mamba layers have no MLP)."""
+        """ "moe", "dense" or "none" (nemotron_h's attention and Mamba layers have no MLP)."""
         pattern = self.get("hybrid_override_pattern")
         if isinstance(pattern, str) and layer < len(pattern):
             return {"-": "dense", "E": "moe"}.get(pattern[layer], "none")

@@ -31,10 +31,23 @@ def quantization(config: dict[str, Any]) -> Quantization | None:
         bits = int(raw.get("bits") or raw.get("w_bit") or 4)
         group = int(raw.get("group_size") or raw.get("q_group_size") or 128)
         # GPTQ stores packed zero points even where the quantisation is symmetric.
-        return Quantization(method=method, bits=bits, group_size=max(group, 0), zero_point=True, ignored=ignored, kv_cache=kv_cache)
+        return Quantization(
+            method=method,
+            bits=bits,
+            group_size=max(group, 0),
+            zero_point=True,
+            ignored=ignored,
+            kv_cache=kv_cache,
+        )
     if method == "mxfp4":
         return Quantization(
-            method=method, bits=4, group_size=32, scale_bits=8, ignored=ignored, only=("experts",), kv_cache=kv_cache
+            method=method,
+            bits=4,
+            group_size=32,
+            scale_bits=8,
+            ignored=ignored,
+            only=("experts",),
+            kv_cache=kv_cache,
         )
     if method in ("fp8", "fbgemm_fp8", "ptpc_fp8"):
         block = raw.get("weight_block_size")
@@ -45,11 +58,24 @@ def quantization(config: dict[str, Any]) -> Quantization | None:
             )  # fmt: skip
         group = 0 if method == "fbgemm_fp8" else -1
         return Quantization(
-            method=method, bits=8, group_size=group, scale_bits=32, ignored=ignored, activation_bits=8, kv_cache=kv_cache
+            method=method,
+            bits=8,
+            group_size=group,
+            scale_bits=32,
+            ignored=ignored,
+            activation_bits=8,
+            kv_cache=kv_cache,
         )
     if method in ("bitsandbytes", "bnb"):
         bits = 8 if raw.get("load_in_8bit") else 4
-        return Quantization(method="bitsandbytes", bits=bits, group_size=64 if bits == 4 else 0, scale_bits=32, ignored=ignored, kv_cache=kv_cache)
+        return Quantization(
+            method="bitsandbytes",
+            bits=bits,
+            group_size=64 if bits == 4 else 0,
+            scale_bits=32,
+            ignored=ignored,
+            kv_cache=kv_cache,
+        )
     named = str(raw.get("quant_algo") or raw.get("weight_dtype") or method).lower()
     return by_name(named, method=method, ignored=ignored, kv_cache=kv_cache)
 
@@ -70,7 +96,13 @@ def by_name(
         bits, group, scale, act = 8, -1, 32, 8
     elif "awq" in name or "gptq" in name or name in ("int4", "w4a16", "w4a8_awq", "auto_round"):
         bits, group, zero = 4, 128, True
-    elif "int8" in name or "w8a8" in name or "smoothquant" in name or "w8a16" in name or name == "compressed_tensors":
+    elif (
+        "int8" in name
+        or "w8a8" in name
+        or "smoothquant" in name
+        or "w8a16" in name
+        or name == "compressed_tensors"
+    ):
         bits, group, scale, act = 8, 0, 32, 8
     elif "bitsandbytes" in name or "bnb" in name or name == "int4_bnb":
         bits, group, scale = 4, 64, 32
@@ -86,14 +118,23 @@ def by_name(
 
 def _ignored(raw: dict[str, Any]) -> tuple[str, ...]:
     names: list[str] = []
-    for key in ("ignore", "modules_to_not_convert", "exclude", "exclude_modules", "ignored_layers", "llm_int8_skip_modules"):
+    for key in (
+        "ignore",
+        "modules_to_not_convert",
+        "exclude",
+        "exclude_modules",
+        "ignored_layers",
+        "llm_int8_skip_modules",
+    ):
         value = raw.get(key)
         if isinstance(value, list):
             names += [str(v) for v in value]
     return tuple(names)
 
 
-def _compressed_tensors(raw: dict[str, Any], ignored: tuple[str, ...], kv_cache: str | None) -> Quantization | None:
+def _compressed_tensors(
+    raw: dict[str, Any], ignored: tuple[str, ...], kv_cache: str | None
+) -> Quantization | None:
     groups = raw.get("config_groups")
     first = next(iter(groups.values()), None) if isinstance(groups, dict) else None
     weights = first.get("weights") if isinstance(first, dict) else None

@@ -186,7 +186,7 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=
 
     @property
     def attention_type(self) -> str:
-        """"mha", "gqa", "mqa", "mla", or "hybrid" (more than one kind of layer, or not full attention)."""
+        """ "mha", "gqa", "mqa", "mla", or "hybrid" (more than one kind of layer, or not full attention)."""
         kinds = {layer.attention.kind for layer in self.layer_kinds if not layer.attention.shares_cache}
         if kinds != {"full"}:
             return "hybrid"
@@ -215,7 +215,9 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=
         """Each kind of layer and how many there are."""
         return tuple((kind, self.layer_order.count(i)) for i, kind in enumerate(self.layer_kinds))
 
-    def kv_bytes_per_token(self, bytes_each: float = 2.0, tensor_parallel_size: int = 1, tokens: int = 0) -> float:
+    def kv_bytes_per_token(
+        self, bytes_each: float = 2.0, tensor_parallel_size: int = 1, tokens: int = 0
+    ) -> float:
         """Bytes that one GPU keeps of a token, over all layers, at `bytes_each` bytes an element.
 
         With `tokens` above 0, the mean over a sequence of that many tokens: a window stops growing.
@@ -226,5 +228,9 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=
             share = 1.0
             if tokens and attention.window_tokens and attention.window_tokens < tokens:
                 share = attention.window_tokens / tokens
-            total += count * share * (attention.kv_elements(tensor_parallel_size) * bytes_each + attention.index_bytes)
+            total += (
+                count
+                * share
+                * (attention.kv_elements(tensor_parallel_size) * bytes_each + attention.index_bytes)
+            )
         return total

@@ -52,14 +52,24 @@ def vision(config: dict[str, Any], text_hidden: int) -> Vision | None:
 
 
 def _weights(
-    config: dict[str, Any], part: dict[str, Any], kind: str, hidden: int, layers: int, width: int, patch: int, image: int, text: int
+    config: dict[str, Any],
+    part: dict[str, Any],
+    kind: str,
+    hidden: int,
+    layers: int,
+    width: int,
+    patch: int,
+    image: int,
+    text: int,
 ) -> tuple[tuple[int, Weight], ...]:
     gated = kind in ("pixtral", "gemma4_vision", "qwen2_5_vl")
     bias = kind not in ("pixtral", "gemma4_vision")
     matrices = 3 if gated else 2
 
     def linear(name: str, inputs: int, outputs: int, shard: str, biased: bool = bias) -> Weight:
-        return Weight(name=name, group="vision", inputs=inputs, outputs=outputs, bias=outputs * biased, shard=shard)
+        return Weight(
+            name=name, group="vision", inputs=inputs, outputs=outputs, bias=outputs * biased, shard=shard
+        )
 
     def plain(name: str, elements: int) -> Weight:
         return Weight(name=name, group="vision", inputs=1, outputs=elements, linear=False)
@@ -84,7 +94,12 @@ def _weights(
             (1, plain("vision_tower.patch_conv", channels * hidden)),
             (1, plain("vision_tower.ln_pre", hidden)),
             (1, plain("multi_modal_projector.norm", hidden)),
-            (1, linear("multi_modal_projector.patch_merger", merge * merge * hidden, hidden, "replicated", False)),
+            (
+                1,
+                linear(
+                    "multi_modal_projector.patch_merger", merge * merge * hidden, hidden, "replicated", False
+                ),
+            ),
             (1, linear("multi_modal_projector.linear_1", hidden, text, "column", projector_bias)),
             (1, linear("multi_modal_projector.linear_2", text, text, "row", projector_bias)),
         ]
@@ -105,7 +120,10 @@ def _weights(
             (1, linear("embed_vision.embedding_projection", hidden, text, "replicated", False)),
         ]
     elif kind.startswith("qwen"):
-        temporal, merge = _int(part, "temporal_patch_size", default=2), _int(part, "spatial_merge_size", default=2)
+        temporal, merge = (
+            _int(part, "temporal_patch_size", default=2),
+            _int(part, "spatial_merge_size", default=2),
+        )
         merged, outputs = hidden * merge * merge, _int(part, "out_hidden_size", default=text)
         out += [
             (1, plain("visual.patch_embed", channels * temporal * hidden)),
@@ -121,7 +139,15 @@ def _weights(
             ]
     else:
         clip = kind.startswith("clip")
-        out.append((1, plain("vision_tower.patch_embed", channels * hidden + hidden * (not clip) + (positions + clip) * hidden)))
+        out.append(
+            (
+                1,
+                plain(
+                    "vision_tower.patch_embed",
+                    channels * hidden + hidden * (not clip) + (positions + clip) * hidden,
+                ),
+            )
+        )
         out.append((1, plain("vision_tower.post_layernorm", 2 * hidden * (2 if clip else 1))))
         if top.startswith("gemma3"):
             out.append((1, plain("multi_modal_projector.mm_input_projection_weight", hidden * text + hidden)))

@@ -78,7 +78,9 @@ def usable_gib(gpu: Gpu) -> tuple[float, str | None]:
     if gpu.memory_gb_sold:
         sold = gpu.memory_gb_sold
         decimal = gpu.vendor != "NVIDIA" or gpu.architecture == "Blackwell"
-        usable = sold * 1e9 / GIB * const.USABLE_OF_SOLD_DECIMAL if decimal else sold * const.USABLE_GIB_OF_SOLD_GB
+        usable = (
+            sold * 1e9 / GIB * const.USABLE_OF_SOLD_DECIMAL if decimal else sold * const.USABLE_GIB_OF_SOLD_GB
+        )
         return usable, f"usable memory of {gpu.id} estimated from the {sold:g} GB sold"
     return 0.0, f"memory of {gpu.id} unknown"
 
@@ -97,7 +99,9 @@ def non_torch_gib(gpu: Gpu, rule: Rules, settings: Settings, fitted: Fitted) -> 
     if rule.engine == "vllm" and rule.version < (0, 14):
         return const.NON_TORCH_EARLY_V1_TENSOR_PARALLEL_GIB if tensor > 1 else const.NON_TORCH_EARLY_V1_GIB
     if tensor > 1:
-        return fitted.non_torch_tensor_parallel_gib + fitted.non_torch_doubling_gib * (tensor.bit_length() - 2)
+        return fitted.non_torch_tensor_parallel_gib + fitted.non_torch_doubling_gib * (
+            tensor.bit_length() - 2
+        )
     return fitted.non_torch_pipeline_gib if settings.pipeline_parallel_size > 1 else fitted.non_torch_gib
 
 
@@ -136,7 +140,12 @@ def budget(arch: Architecture, gpu: Gpu, settings: Settings, fitted: Fitted = FI
         notes.append(f"the config states no context: {context} tokens assumed")
     tensor, pipeline = settings.tensor_parallel_size, settings.pipeline_parallel_size
     dtype = settings.weight_dtype
-    if dtype == "auto" and arch.dtype == "bfloat16" and gpu.compute_capability and float(gpu.compute_capability) < 8.0:
+    if (
+        dtype == "auto"
+        and arch.dtype == "bfloat16"
+        and gpu.compute_capability
+        and float(gpu.compute_capability) < 8.0
+    ):
         dtype = "float16"
         notes.append(f"{gpu.id} has no bfloat16: float16 is taken")
     each = DTYPE_BYTES.get(arch.dtype if dtype == "auto" else dtype, 2)
@@ -167,7 +176,12 @@ def budget(arch: Architecture, gpu: Gpu, settings: Settings, fitted: Fitted = FI
         else:
             cache = fraction * const.TGI_WIGGLE_ROOM - held - taken - peak
         kv = layout(
-            arch, layers, tensor, _kv_bytes(arch, settings, each), rule.block_tokens, hybrid=rule.hybrid_groups
+            arch,
+            layers,
+            tensor,
+            _kv_bytes(arch, settings, each),
+            rule.block_tokens,
+            hybrid=rule.hybrid_groups,
         )
         ranks.append(
             Rank(
@@ -202,7 +216,9 @@ def _blocks(rank: Rank) -> int:
 
 def tightest(ranks: tuple[Rank, ...]) -> Rank:
     """The rank that decides how many blocks the whole replica has."""
-    return min(ranks, key=lambda rank: (_blocks(rank) if rank.layout.block_bytes else 1 << 60, rank.kv_cache_gib))
+    return min(
+        ranks, key=lambda rank: (_blocks(rank) if rank.layout.block_bytes else 1 << 60, rank.kv_cache_gib)
+    )
 
 
 @lru_cache(maxsize=8192)

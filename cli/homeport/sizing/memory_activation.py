@@ -41,7 +41,9 @@ def sampler_gib(arch: Architecture, rules: Rules, each: int, fitted: Fitted) -> 
     return matrix * (each + 4 * copies) / GIB
 
 
-def forward_gib(arch: Architecture, rules: Rules, tensor: int, each: int, quant: Quantization | None) -> float:
+def forward_gib(
+    arch: Architecture, rules: Rules, tensor: int, each: int, quant: Quantization | None
+) -> float:
     """The widest layer's intermediates for one step's tokens."""
     tokens = rules.batched_tokens
     hidden = RESIDUAL_COPIES * arch.hidden_size
@@ -76,7 +78,9 @@ def activation_gib(
         kept += 2 * hidden  # hidden state and residual that pipeline stages hand on
     forward = forward_gib(arch, rules, tensor, each, quant) + experts
     if last:
-        sampler = hidden + sampler_gib(arch, rules, each, fitted) + (experts if rules.keeps_workspaces else 0.0)
+        sampler = (
+            hidden + sampler_gib(arch, rules, each, fitted) + (experts if rules.keeps_workspaces else 0.0)
+        )
         if sampler > forward:
             return kept + sampler, "sampler"
     return kept + forward, "forward"

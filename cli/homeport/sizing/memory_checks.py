@@ -8,7 +8,16 @@ from homeport.sizing.memory_weights import quantization_in_use
 from homeport.sizing.types import Settings
 
 # Least compute capability of a format in vLLM (each method's get_min_capability; FP8 and FP4 by Marlin kernels).
-_LEAST_CAPABILITY = {"fp8": 8.0, "fbgemm_fp8": 8.0, "fp8_block": 8.0, "mxfp4": 8.0, "nvfp4": 7.5, "awq": 7.5, "gptq": 6.0, "bitsandbytes": 7.0}
+_LEAST_CAPABILITY = {
+    "fp8": 8.0,
+    "fbgemm_fp8": 8.0,
+    "fp8_block": 8.0,
+    "mxfp4": 8.0,
+    "nvfp4": 7.5,
+    "awq": 7.5,
+    "gptq": 6.0,
+    "bitsandbytes": 7.0,
+}
 
 
 def valid_tensor_parallel_sizes(
@@ -58,7 +67,13 @@ def tensor_parallel_problem(
                         f"block of {quant.block[1]} at tensor parallel size {size}"
                     )
             grouped = quant is not None and quant.method in ("awq", "gptq") and quant.group_size > 1
-            if quant and grouped and weight.shard == "row" and weight.linear and weight.inputs // size % quant.group_size:
+            if (
+                quant
+                and grouped
+                and weight.shard == "row"
+                and weight.linear
+                and weight.inputs // size % quant.group_size
+            ):
                 return (
                     f"{weight.inputs // size} inputs a GPU ({weight.name}) are not divisible by the quantisation's "
                     f"group of {quant.group_size} at tensor parallel size {size}"

@@ -89,7 +89,9 @@ def _vllm(
         chunked = (not early and length > 32768 and not images) or (
             settings.max_num_batched_tokens is not None and settings.max_num_batched_tokens < length
         )
-        tokens = settings.max_num_batched_tokens or ((512 if version < (0, 7) else 2048) if chunked else max(length, 2048))
+        tokens = settings.max_num_batched_tokens or (
+            (512 if version < (0, 7) else 2048) if chunked else max(length, 2048)
+        )
         requests = settings.max_num_seqs or 256
     else:
         big = large_gpu(gpu) and version >= (0, 8)
@@ -136,7 +138,12 @@ def _others(settings: Settings, gpu: Gpu, version: tuple[int, int], length: int)
         if version < (0, 12):
             block = 128 if version < (0, 9) else 64
     else:
-        chunk, utilization, block, requests = settings.max_num_batched_tokens or min(4096, length), 1.0, 1, 128
+        chunk, utilization, block, requests = (
+            settings.max_num_batched_tokens or min(4096, length),
+            1.0,
+            1,
+            128,
+        )
     return Rules(
         engine=engine,
         version=version,

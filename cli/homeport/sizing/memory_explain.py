@@ -22,7 +22,13 @@ def explain_memory(arch: Architecture, gpu: Gpu, settings: Settings) -> list[Ter
     made = budget(arch, gpu, settings)
     rank, rule = tightest(made.ranks), made.rules
     terms.append(
-        _term("budget", _budget_formula(rule, usable), made.budget_gib, "GiB", f"the engine's memory fraction, {settings.engine}")
+        _term(
+            "budget",
+            _budget_formula(rule, usable),
+            made.budget_gib,
+            "GiB",
+            f"the engine's memory fraction, {settings.engine}",
+        )
     )
     loaded = weights(
         arch, settings.tensor_parallel_size, settings.pipeline_parallel_size, settings.weight_dtype, settings.quantization,
@@ -57,10 +63,17 @@ def explain_memory(arch: Architecture, gpu: Gpu, settings: Settings) -> list[Ter
     kv = rank.layout
     if kv.block_bytes:
         groups = ", ".join(
-            f"{group.layers} {group.kind} layers x {group.block_tokens} tokens" for group in dict.fromkeys(kv.groups)
+            f"{group.layers} {group.kind} layers x {group.block_tokens} tokens"
+            for group in dict.fromkeys(kv.groups)
         )
         terms += [
-            _term("KV block", f"{groups}; {len(kv.groups)} groups", kv.block_bytes, "bytes a GPU", "vLLM kv_cache_utils.py"),
+            _term(
+                "KV block",
+                f"{groups}; {len(kv.groups)} groups",
+                kv.block_bytes,
+                "bytes a GPU",
+                "vLLM kv_cache_utils.py",
+            ),
             _term(
                 "one request",
                 f"{kv.blocks_of_request(memory.max_model_len, rule)} blocks for {memory.max_model_len} tokens",
@@ -75,9 +88,20 @@ def explain_memory(arch: Architecture, gpu: Gpu, settings: Settings) -> list[Ter
                 "tokens of the replica",
                 "vLLM kv_cache_utils.py",
             ),
-            _term("requests at full length", "KV tokens / max_model_len", memory.max_concurrency, "requests", "formula"),
+            _term(
+                "requests at full length",
+                "KV tokens / max_model_len",
+                memory.max_concurrency,
+                "requests",
+                "formula",
+            ),
         ]
-    return [*terms, _term("fits", memory.reason, 1 if memory.fits else 0, "", "; ".join(memory.notes) or "the steps above")]
+    return [
+        *terms,
+        _term(
+            "fits", memory.reason, 1 if memory.fits else 0, "", "; ".join(memory.notes) or "the steps above"
+        ),
+    ]
 
 
 def _term(name: str, formula: str, value: float, unit: str, source: str) -> Term:
@@ -95,7 +119,9 @@ def _cache_formula(rule: Rules) -> str:
         return "fraction x free memory at start - weights"
     if rule.engine == "trtllm":
         return "fraction x (usable - context - weights - activation)"
-    return "budget - weights - activation - outside of torch" + (" - CUDA graphs" if rule.graphs_subtracted else "")
+    return "budget - weights - activation - outside of torch" + (
+        " - CUDA graphs" if rule.graphs_subtracted else ""
+    )
 
 
 def _weights_formula(settings: Settings) -> str:

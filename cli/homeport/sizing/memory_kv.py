@@ -90,7 +90,10 @@ def layout(
             counts[key] = counts.get(key, 0) + 1
     if not counts:
         return Layout(groups=(), block_bytes=0, block_tokens=block_tokens, page_bytes=0)
-    if not any(kind in ("mamba", "linear") for kind, _, _ in whole) and len({(k, w) for k, _, w in whole}) == 1:
+    if (
+        not any(kind in ("mamba", "linear") for kind, _, _ in whole)
+        and len({(k, w) for k, _, w in whole}) == 1
+    ):
         # One kind of attention: one group, and each layer has pages of its own size.
         kind, _, window = next(iter(counts))
         per_token = sum(size * count for (_, size, _), count in counts.items())
@@ -105,7 +108,9 @@ def layout(
 
 
 def _grouped(
-    whole: dict[tuple[str, int, int | None], int], counts: dict[tuple[str, int, int | None], int], block_tokens: int
+    whole: dict[tuple[str, int, int | None], int],
+    counts: dict[tuple[str, int, int | None], int],
+    block_tokens: int,
 ) -> Layout:
     """Groups of equal size over several kinds of layers, with pages of equal bytes."""
     attention = {key: key[1] for key in whole if key[0] not in ("mamba", "linear")}
@@ -127,7 +132,9 @@ def _grouped(
         # Layers are dealt to the groups in turn, so the first group of a kind is its longest on this rank.
         longest = max(longest, -(-own // number))
         tokens = base if kind in ("mamba", "linear") else max(base, page // per_token)
-        groups += [Group(kind=kind, layers=-(-own // number), block_tokens=tokens, window_tokens=window)] * number
+        groups += [
+            Group(kind=kind, layers=-(-own // number), block_tokens=tokens, window_tokens=window)
+        ] * number
     return Layout(groups=tuple(groups), block_bytes=page * longest, block_tokens=base, page_bytes=page)
 
 

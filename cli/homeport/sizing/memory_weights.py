@@ -10,7 +10,15 @@ from homeport.catalog.architecture import Architecture, Quantization, Weight
 from homeport.catalog.architecture_quantization import by_name
 from homeport.sizing.memory_constants import LARGE_ALLOCATION, LARGE_ROUNDING, UNSPLIT_REST
 
-DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8, "int8": 1, "fp8": 1, "float8_e4m3fn": 1}
+DTYPE_BYTES = {
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "float64": 8,
+    "int8": 1,
+    "fp8": 1,
+    "float8_e4m3fn": 1,
+}
 VOCAB_PADDING = 64  # vLLM's DEFAULT_VOCAB_PADDING_SIZE; SGLang takes it over
 MXFP4_PADDING = 256  # vLLM and SGLang pad the experts' width for the MXFP4 kernels (mxfp4.py)
 
@@ -74,11 +82,20 @@ def is_quantised(weight: Weight, layer: int, quant: Quantization | None) -> bool
 @lru_cache(maxsize=8192)
 def _matches(pattern: str, name: str) -> bool:
     if pattern.startswith("re:"):
-        return re.match(pattern[3:], name) is not None or re.match(pattern[3:], f"language_model.{name}") is not None
+        return (
+            re.match(pattern[3:], name) is not None
+            or re.match(pattern[3:], f"language_model.{name}") is not None
+        )
     if "*" in pattern:
-        return fnmatchcase(name, pattern) or fnmatchcase(name, f"*{pattern}") or fnmatchcase(name, f"{pattern}.*")
+        return (
+            fnmatchcase(name, pattern)
+            or fnmatchcase(name, f"*{pattern}")
+            or fnmatchcase(name, f"{pattern}.*")
+        )
     bare = pattern.removeprefix("language_model.")
-    return name == bare or name.startswith(f"{bare}.") or name.endswith(f".{bare}") or f".{bare}." in f".{name}."
+    return (
+        name == bare or name.startswith(f"{bare}.") or name.endswith(f".{bare}") or f".{bare}." in f".{name}."
+    )
 
 
 def shard(weight: Weight, size: int) -> tuple[int, int, int]:
@@ -178,14 +195,23 @@ def _stated_scale(arch: Architecture) -> float:
     mtp = arch.params.mtp * each
     if mtp and abs(rest - mtp) < 0.3 * mtp:
         return 1.0
-    if arch.tied_embeddings and abs(rest - arch.params.embedding * each) < 0.01 * arch.params.embedding * each:
+    if (
+        arch.tied_embeddings
+        and abs(rest - arch.params.embedding * each) < 0.01 * arch.params.embedding * each
+    ):
         return 1.0
     return arch.weight_bytes / computed
 
 
 @lru_cache(maxsize=4096)
 def weights(
-    arch: Architecture, tensor: int, pipeline: int, dtype: str, named: str | None, engine: str, rocm: bool = False
+    arch: Architecture,
+    tensor: int,
+    pipeline: int,
+    dtype: str,
+    named: str | None,
+    engine: str,
+    rocm: bool = False,
 ) -> Weights:
     """The weights of one GPU of each pipeline rank; `dtype` and `named` as in a case's weight_dtype and quantization."""
     quant, on_load = quantization_in_use(arch, named)
@@ -196,7 +222,9 @@ def weights(
     by_layer: dict[tuple[int, tuple[bool, ...]], dict[str, int]] = {}
     ranks: list[int] = []
     details: list[dict[str, int]] = []
-    layer_dependent = quant is not None and any(any(c.isdigit() for c in p) or p.startswith("re:") for p in quant.ignored)
+    layer_dependent = quant is not None and any(
+        any(c.isdigit() for c in p) or p.startswith("re:") for p in quant.ignored
+    )
     for stage, layers in enumerate(stages):
         parts: dict[str, int] = {}
         for i in layers:
@@ -232,7 +260,14 @@ def weights(
 
 
 def _layer_parts(
-    arch: Architecture, index: int, tensor: int, i: int, quant: Quantization | None, each: int, engine: str, rocm: bool
+    arch: Architecture,
+    index: int,
+    tensor: int,
+    i: int,
+    quant: Quantization | None,
+    each: int,
+    engine: str,
+    rocm: bool,
 ) -> dict[str, int]:
     """One layer's bytes by group."""
     layer = arch.layer_kinds[index].weights
@@ -265,5 +300,7 @@ def _outside(
         size = tensor if arch.vision.heads % tensor == 0 else 1
         for count, weight in arch.vision.weights:
             used = quant if is_quantised(weight, 0, quant) else None
-            parts["vision"] = parts.get("vision", 0) + count * _allocated(_bytes(weight, size, used, each, loaded=True))
+            parts["vision"] = parts.get("vision", 0) + count * _allocated(
+                _bytes(weight, size, used, each, loaded=True)
+            )
     return parts
