@@ -145,6 +145,18 @@ def test_a_model_without_a_gpu_has_no_price(answer: Any) -> None:
     assert "your own machine" in text
 
 
+def test_a_simulated_model_is_billed_as_the_real_one(answer: Any) -> None:
+    args = [arg for arg in CASE if not arg.startswith("--target")]
+    simulated, real = (
+        json.loads(answer(*args, f"--target={target}", "--compare=claude-sonnet-4", "-ojson"))
+        for target in ("kind", "generic")
+    )
+    assert simulated["self_hosted"] == real["self_hosted"]
+    assert simulated["breakeven"] == real["breakeven"]
+    assert simulated["deployments"] == real["deployments"]
+    assert "simulated here: " in simulated["assumptions"][0]
+
+
 def test_unknown_apis_are_answered_with_the_nearest(failure: Any, tmp_path: Path) -> None:
     assert "did you mean" in failure(*CASE, "--compare=gpt-4.2")
     spec = tmp_path / "homeport.yaml"

@@ -96,7 +96,7 @@ def _assumptions(plan: Plan, options: Options) -> list[str]:
     simulated = [model.spec.name for model in plan.models if model.stands_for is not None]
     if simulated:
         texts.append(
-            f"{', '.join(simulated)} only simulated here: the bill is of the real servers that stand behind it"
+            f"simulated here: {', '.join(simulated)}; the bill is of the real servers that stand behind it"
         )
     if options.method == "guide":
         texts.append(
