@@ -107,16 +107,16 @@ def memory_bar(model: ModelPlan, out: Output) -> tuple[str, str]:
         ("activation", memory.activation_gib, "▓", "magenta"),
         ("other", other, "▒", "yellow"),
         ("KV cache", memory.kv_cache_gib, "▚", "green"),
-        ("left", max(0.0, memory.total_gib - used), "·", "bright_black"),
+        ("left", max(0.0, memory.usable_gib - used), "·", "bright_black"),
     ]
     bar, filled, reached = "", 0, 0.0
     for _, gib, block, color in parts:
         reached += gib
-        width = round(BAR * min(1.0, reached / memory.total_gib)) - filled
+        width = round(BAR * min(1.0, reached / memory.usable_gib)) - filled
         filled += width
         bar += out.style(block * width, fg=color)
     legend = "   ".join(f"{out.style(block, fg=color)} {name} {gib:.1f}" for name, gib, block, color in parts)
-    return f"{bar} {memory.total_gib:.1f} GiB", legend
+    return f"{bar} {memory.usable_gib:.1f} GiB", legend
 
 
 def _serves(model: ModelPlan) -> str:

@@ -184,6 +184,8 @@ def _reason(verdict: Verdict, best: Verdict | None) -> str:
             f"{_against(verdict, best)}; {verdict.candidate.precision.label} is made on load and changes the model's "
             f"answers (by how much is not known here): ask with precision: {verdict.candidate.precision.label}"
         )
+    if best is not None and verdict.candidate.settings.nodes > best.candidate.settings.nodes:
+        return f"{_against(verdict, best)}; spans {verdict.candidate.settings.nodes} nodes, which is taken only where none fits into one"
     return _against(verdict, best)
 
 

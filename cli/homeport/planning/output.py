@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from homeport.catalog.types import Gpu
 from homeport.planning.types import ModelPlan, Plan
 from homeport.sizing.types import Startup
 
@@ -58,7 +59,7 @@ def model_values(model: ModelPlan) -> dict[str, Any]:
         "max_model_len": model.launch.max_model_len,
         "replicas": {"min": model.replicas_min, "max": model.replicas_max, "planned": model.replicas_planned},
         "memory_gib_per_gpu": {
-            "total": memory.total_gib,
+            "total": card_gib(model.gpu, memory.usable_gib),
             "usable": memory.usable_gib,
             "weights": memory.weights_gib,
             "activation": memory.activation_gib,
@@ -109,6 +110,13 @@ def model_values(model: ModelPlan) -> dict[str, Any]:
     if model.stands_for is not None:
         values["stands_for"] = model_values(model.stands_for)
     return values
+
+
+def card_gib(gpu: Gpu | None, usable_gib: float) -> float:
+    """GiB of the whole card as its driver counts; what the engine sees where the data has no driver's figure."""
+    if gpu is None or gpu.memory_mib_driver is None:
+        return usable_gib
+    return max(usable_gib, gpu.memory_mib_driver / 1024)
 
 
 def startup_values(startup: Startup | None) -> dict[str, Any] | None:
