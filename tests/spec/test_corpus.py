@@ -14,7 +14,7 @@ from homeport.spec.load import load
 from homeport.spec.problems import describe_all
 
 CORPUS = Path(__file__).parent.parent / "corpus"
-HAPPY = sorted(CORPUS.glob("*.happy.yaml"))
+HAPPY = sorted([*CORPUS.glob("*.happy.yaml"), *(CORPUS.parent.parent / "examples").glob("*.yaml")])
 ERRORS = sorted(CORPUS.glob("*.error.*.yaml"))
 
 
