@@ -101,9 +101,10 @@ def memory_bar(model: ModelPlan, out: Output) -> tuple[str, str]:
     memory = model.memory
     assert memory is not None
     other = memory.non_torch_gib + memory.cuda_graph_gib
-    used = memory.weights_gib + memory.activation_gib + other + memory.kv_cache_gib
+    used = memory.weights_gib + memory.adapters_gib + memory.activation_gib + other + memory.kv_cache_gib
     parts = [
         ("weights", memory.weights_gib, "█", "blue"),
+        *([("adapters", memory.adapters_gib, "▆", "cyan")] if memory.adapters_gib else []),
         ("activation", memory.activation_gib, "▓", "magenta"),
         ("other", other, "▒", "yellow"),
         ("KV cache", memory.kv_cache_gib, "▚", "green"),

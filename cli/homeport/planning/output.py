@@ -62,6 +62,7 @@ def model_values(model: ModelPlan) -> dict[str, Any]:
             "total": card_gib(model.gpu, memory.usable_gib),
             "usable": memory.usable_gib,
             "weights": memory.weights_gib,
+            "adapters": memory.adapters_gib,
             "activation": memory.activation_gib,
             "non_torch": memory.non_torch_gib,
             "cuda_graphs": memory.cuda_graph_gib,

@@ -28,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """What one GPU holds. `fits` false still carries the KV figures where the weights fit; `reason` says what decided.
 
+    `usable_gib` is all that the engine sees of the GPU, `total_gib` what the parts below take of it together.
     `short_gib` is how much one GPU lacks when it does not fit (None where memory isn't what decided).
     """
 
