@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 DATA = Path(__file__).resolve().parent.parent / "cli/homeport/engines/data/flags"
-INTEGERS = {"int", "usize", "u16", "u32", "u64"}
+INTEGERS = {"int"}
+COUNTS = {"usize", "u16", "u32", "u64"}
 FLOATS = {"float", "f32"}
 SIZES = {"human_readable_int", "human_readable_int_or_auto"}
 JSONS = {"loads", "parse_dataclass", "json_list_type"}
@@ -39,7 +40,8 @@ def kind(row: dict[str, Any]) -> str:
     """What its value must look like; types that only the engine can check stay `str`."""
     if row["type"] == "<lambda>" and row.get("choices"):
         return "name"  # vLLM reads these in lower case, with `_` for `-`
-    for name, types in (("int", INTEGERS), ("float", FLOATS), ("size", SIZES), ("json", JSONS)):
+    kinds = (("int", INTEGERS), ("count", COUNTS), ("float", FLOATS), ("size", SIZES), ("json", JSONS))
+    for name, types in kinds:
         if row["type"] in types:
             return name
     return "str"

@@ -135,6 +135,18 @@ def test_tgi_takes_no_blanks() -> None:
     assert said("sglang", "--chat-template=/a b") == []
 
 
+def test_a_count_is_not_negative() -> None:
+    assert (
+        said("tgi", "--max-stop-sequences=-1")[0][1]
+        == "--max-stop-sequences: '-1' is no whole number from 0 on"
+    )
+
+
+def test_parallelism_that_the_plan_does_not_count_is_refused() -> None:
+    for arg in ("--data-parallel-size=2", "--data-parallel-rank=1", "--prefill-context-parallel-size=2"):
+        assert "homeport's to set" in said("vllm", arg)[0][1]
+
+
 def test_a_list_by_hand_says_so() -> None:
     assert "by hand" in said("trtllm", "--served_model_name=x")[0][1]
 

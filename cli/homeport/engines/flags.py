@@ -178,6 +178,8 @@ def _wrong(flag: Flag, value: str) -> str | None:
         return None  # Kubernetes puts an environment variable there
     if flag.kind == "int" and not re.fullmatch(r"[+-]?\d+", value):
         return "is no whole number"
+    if flag.kind == "count" and not re.fullmatch(r"\d+", value):
+        return "is no whole number from 0 on"
     if flag.kind == "float" and not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value):
         return "is no number"
     if flag.kind == "size" and not SIZE.fullmatch(value):

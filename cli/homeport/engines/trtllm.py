@@ -21,6 +21,7 @@ OWNED = {
     "--backend": "- sizes, models and metrics are those of the PyTorch backend",
     "--config": "- homeport renders that file, for the metrics",
     "--gpus_per_node": "tensor_parallel_size",
+    "--context_parallel_size": "- it takes more GPUs than the plan has counted",
     "--server_role": "- a replica serves alone",
     "--disagg_cluster_uri": "- a replica serves alone",
     "--metadata_server_config_file": "- a replica serves alone",

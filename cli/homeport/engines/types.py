@@ -155,7 +155,7 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One flag of an engine version. `names` are all spellings; `hidden` ones are accepted but not in its help.
 
     `takes` is none, one, optional (none or one), many (at least one) or any (number of values); `kind` is str, name
-    (case and `-` do not count), int, float, size (1k, 2M, auto) or json. `deprecated` is what the engine's help says.
+    (case and `-` do not count), int, count (from 0 on), float, size (1k, 2M, auto) or json. `deprecated` is what the engine's help says.
     """
 
     names: tuple[str, ...]

@@ -45,6 +45,13 @@ OWNED = {
     "--headless": "- only the nodes after the first have it",
     "--distributed-executor-backend": "- the image has no Ray",
     "--data-parallel-size": "replicas",
+    "--data-parallel-size-local": "replicas",
+    "--data-parallel-rank": "replicas",
+    "--data-parallel-start-rank": "replicas",
+    "--data-parallel-hybrid-lb": "replicas",
+    "--data-parallel-external-lb": "replicas",
+    "--data-parallel-multi-port-external-lb": "replicas",
+    "--prefill-context-parallel-size": "- it takes more GPUs than the plan has counted",
     "--download-dir": "weights",
 }
 
