@@ -1,4 +1,6 @@
+import json
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +90,28 @@ def test_every_answer_is_one_sentence(one) -> None:  # type: ignore[no-untyped-d
 
 def test_the_simulator_simulates_anything() -> None:
     assert all(why("simulator", m, None) is None for m in config_ids())
+
+
+def test_what_was_measured_is_supported() -> None:
+    """Models that ran on vLLM as they are stored, on NVIDIA cards that its newest image still serves."""
+    records = json.loads((Path(__file__).parents[1] / "data" / "memory_measurements.json").read_text())[
+        "records"
+    ]
+    seen = 0
+    for record in records:
+        model = str(record["config"]).removesuffix(".json").replace("__", "/", 1)
+        if (
+            record["engine"] != "vllm"
+            or record["outcome"] != "fits"
+            or record["gpu"] not in gpus()
+            or model not in config_ids()
+        ):
+            continue
+        card = gpu(record["gpu"])
+        if card.vendor != "NVIDIA" or float(card.compute_capability or 0) < 7.5:
+            continue
+        seen += 1
+        # Where the record's config is not the checkpoint's own, the precision was made on load or stands in another file.
+        precision = "fp8" if record["quantization"] == "fp8" else "auto"
+        assert unsupported(release("vllm"), arch(model), card, precision) is None, record["id"]
+    assert seen >= 40
