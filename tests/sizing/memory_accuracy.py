@@ -105,13 +105,14 @@ def fit(known: Iterable[dict[str, Any]]) -> Fitted:
     """Fit every figure of `Fitted` to the start-ups that report it."""
     zero = Fitted(
         sampler_copies=0, sampler_copies_sort=0, profile_base_gib=0, experts_base_gib=0, non_torch_gib=0,
-        non_torch_pipeline_gib=0, non_torch_tensor_parallel_gib=0, non_torch_doubling_gib=0, cuda_graph_base_gib=0,
+        non_torch_pipeline_gib=0, non_torch_odd_vocab_gib=0, non_torch_tensor_parallel_gib=0, non_torch_doubling_gib=0, cuda_graph_base_gib=0,
         cuda_graph_layer_gib=0,
     )  # fmt: skip
     now: list[tuple[str, tuple[float, float]]] = []
     sort: list[tuple[str, tuple[float, float]]] = []
     experts: list[tuple[float, float, float]] = []
     outside: dict[tuple[bool, int], list[float]] = {}
+    odd: list[float] = []
     graphs: list[tuple[str, tuple[float, float]]] = []
     for r in known:
         if r["engine"] != "vllm" or r["activation_gib_per_gpu"] is None:
@@ -121,9 +122,12 @@ def fit(known: Iterable[dict[str, Any]]) -> Fitted:
         rules, tensor = made.rules, r["tensor_parallel_size"]
         each = _each(r, arch)
         if not rules.v0 and rules.version >= (0, 14):
-            outside.setdefault((r["pipeline_parallel_size"] > 1, tensor), []).append(
-                r["non_torch_gib_per_gpu"]
-            )
+            if arch.vocab_size % 4:
+                odd.append(r["non_torch_gib_per_gpu"])
+            else:
+                outside.setdefault((r["pipeline_parallel_size"] > 1, tensor), []).append(
+                    r["non_torch_gib_per_gpu"]
+                )
             if (estimate := re.search(r"cuda-graph estimate ([\d.]+)", r["notes"] or "")) and tensor == 1:
                 layers = arch.layers / r["pipeline_parallel_size"]
                 graphs.append((r["base_model"], (layers, float(estimate[1]))))
@@ -147,6 +151,7 @@ def fit(known: Iterable[dict[str, Any]]) -> Fitted:
         experts_base_gib=round(median(y - copies * x - base - shapes for x, y, shapes in experts), 2),
         non_torch_gib=round(median(outside[False, 1]), 2),
         non_torch_pipeline_gib=round(median(outside.get((True, 1), [Fitted().non_torch_pipeline_gib])), 2),
+        non_torch_odd_vocab_gib=round(median(odd) - median(outside[False, 1]), 2),
         non_torch_tensor_parallel_gib=round(median(outside[False, 2]), 2),
         non_torch_doubling_gib=round(median(outside[False, 4]) - median(outside[False, 2]), 2),
         **dict(

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -56,7 +57,7 @@ LLAMA8, LLAMA70 = arch("meta-llama/Llama-3.1-8B-Instruct"), arch("meta-llama/Lla
 # What is reached on left-out models and cards; the bars are in memory_accuracy.BARS.
 @pytest.mark.parametrize(
     ("quantity", "median", "p90"),
-    [("weights", 0.0003, 0.0015), ("kv_gib", 0.0015, 0.025), ("kv_tokens", 0.0008, 0.016)],
+    [("weights", 0.0003, 0.0015), ("kv_gib", 0.001, 0.025), ("kv_tokens", 0.0008, 0.016)],
 )
 def test_accuracy_on_what_was_left_out(quantity: str, median: float, p90: float) -> None:
     reached = accuracy.summary(quantity)
@@ -238,6 +239,15 @@ def test_refuses_what_the_engine_refuses(name: str, changed: dict[str, Any], car
     assert made.short_gib is None
 
 
+def test_says_what_it_does_not_know() -> None:
+    nowhere = size(LLAMA8, gpu("CPU"), Settings())
+    assert (nowhere.fits, nowhere.reason) == (False, "memory of CPU unknown")
+    assert "start at 1" in size(LLAMA8, H100, Settings(tensor_parallel_size=0)).reason
+    odd = size(LLAMA8, H100, Settings(quantization="wondrous"))
+    assert any("wondrous is not known" in note for note in odd.notes)
+    assert odd.weights_gib == size(LLAMA8, H100, Settings()).weights_gib
+
+
 def test_says_how_much_is_missing() -> None:
     short = size(LLAMA70, H100, Settings(engine_version="0.33.0", max_model_len=8192))
     assert not short.fits
@@ -400,6 +410,14 @@ def test_answers_a_case() -> None:
     assert answer["weights_gib_per_gpu"] == pytest.approx(14.99, rel=0.003)
     assert answer["kv_cache_tokens"] == pytest.approx(476016, rel=0.001)
     assert answer["max_concurrency"] == pytest.approx(answer["kv_cache_tokens"] / 8192, abs=1e-4)
+
+
+def test_a_thousand_distinct_cases_take_less_than_a_second() -> None:
+    lines = [msgspec.json.encode(CASE | {"id": str(i), "max_model_len": 1024 + i}) for i in range(1000)]
+    started = time.perf_counter()
+    answers = [answer_size(case(line)) for line in lines]
+    assert time.perf_counter() - started < 1  # 0.1 s on two cores of a shared machine
+    assert len({a["max_concurrency"] for a in answers}) > 990
 
 
 def test_nulls_are_defaults_and_models_are_shared() -> None:

@@ -36,6 +36,7 @@ def quantization(config: dict[str, Any]) -> Quantization | None:
             bits=bits,
             group_size=max(group, 0),
             zero_point=True,
+            symmetric=method == "gptq" and raw.get("sym") is not False,
             ignored=ignored,
             kv_cache=kv_cache,
         )

@@ -85,7 +85,12 @@ def usable_gib(gpu: Gpu) -> tuple[float, str | None]:
     return 0.0, f"memory of {gpu.id} unknown"
 
 
-def non_torch_gib(gpu: Gpu, rule: Rules, settings: Settings, fitted: Fitted) -> float:
+def _switched(gpu: Gpu) -> bool:
+    """Whether GPUs talk over an NVLink switch that NCCL keeps buffers for (Hopper and Blackwell servers)."""
+    return gpu.vendor == "NVIDIA" and (gpu.link_gb_s_per_direction or 0) >= const.SWITCH_LINK_GB_S
+
+
+def non_torch_gib(arch: Architecture, gpu: Gpu, rule: Rules, settings: Settings, fitted: Fitted) -> float:
     """Memory outside of torch's allocator that the engine's profiling counts."""
     tensor = settings.tensor_parallel_size
     if rule.engine == "vllm" and rule.v0:
@@ -98,11 +103,18 @@ def non_torch_gib(gpu: Gpu, rule: Rules, settings: Settings, fitted: Fitted) -> 
         return const.NON_TORCH_V0_TENSOR_PARALLEL_GIB if tensor > 1 else const.NON_TORCH_V0_GIB
     if rule.engine == "vllm" and rule.version < (0, 14):
         return const.NON_TORCH_EARLY_V1_TENSOR_PARALLEL_GIB if tensor > 1 else const.NON_TORCH_EARLY_V1_GIB
+    odd = fitted.non_torch_odd_vocab_gib if arch.vocab_size % 4 else 0.0
+    if tensor > 1 and not _switched(gpu):
+        return odd + fitted.non_torch_gib + const.NON_TORCH_NO_SWITCH_GIB
     if tensor > 1:
-        return fitted.non_torch_tensor_parallel_gib + fitted.non_torch_doubling_gib * (
-            tensor.bit_length() - 2
+        return (
+            odd
+            + fitted.non_torch_tensor_parallel_gib
+            + fitted.non_torch_doubling_gib * (tensor.bit_length() - 2)
         )
-    return fitted.non_torch_pipeline_gib if settings.pipeline_parallel_size > 1 else fitted.non_torch_gib
+    return odd + (
+        fitted.non_torch_pipeline_gib if settings.pipeline_parallel_size > 1 else fitted.non_torch_gib
+    )
 
 
 def lora_gib(arch: Architecture, layers: tuple[int, ...], settings: Settings) -> float:
@@ -153,7 +165,7 @@ def budget(arch: Architecture, gpu: Gpu, settings: Settings, fitted: Fitted = FI
     many = tensor * pipeline > 1
     small = const.CONTEXT_GIB if large_gpu(gpu) or "A100" in gpu.id else const.CONTEXT_SMALL_GPU_GIB
     held = const.CONTEXT_PARALLEL_GIB if many else small
-    outside = non_torch_gib(gpu, rule, settings, fitted)
+    outside = non_torch_gib(arch, gpu, rule, settings, fitted)
     fraction = rule.utilization * usable
     ranks = []
     for stage, layers in enumerate(loaded.layers_of):
@@ -197,6 +209,8 @@ def budget(arch: Architecture, gpu: Gpu, settings: Settings, fitted: Fitted = FI
                 layout=kv,
             )
         )
+    if settings.quantization and loaded.quantization is None:
+        notes.append(f"quantization {settings.quantization} is not known: weights counted as not quantised")
     if loaded.scale != 1.0:
         notes.append(f"weights scaled by {loaded.scale:.4f} to the checkpoint's stated bytes")
     return Budget(
@@ -227,17 +241,17 @@ def size(arch: Architecture, gpu: Gpu, settings: Settings, fitted: Fitted = FITT
 
     `fitted` replaces the figures that were fitted to measurements.
     """
-    why = refusal(arch, gpu, settings)
+    usable, unknown = usable_gib(gpu)
+    why = refusal(arch, gpu, settings) if usable else unknown
     length = settings.max_model_len or arch.context_tokens or const.UNKNOWN_CONTEXT_TOKENS
-    divided = tensor_parallel_problem(arch, settings.tensor_parallel_size, None) is None
-    if why and (not divided or settings.pipeline_parallel_size > arch.layers or min(
-        settings.tensor_parallel_size, settings.pipeline_parallel_size
-    ) < 1):  # fmt: skip
-        return Memory(
-            fits=False, reason=why, total_gib=0.0, usable_gib=usable_gib(gpu)[0], weights_gib=0.0, activation_gib=0.0,
-            non_torch_gib=0.0, cuda_graph_gib=0.0, kv_cache_gib=0.0, kv_cache_tokens=0, kv_bytes_per_token=0.0,
-            max_concurrency=0.0, max_model_len=length,
-        )  # fmt: skip
+    shapeless = (
+        not usable
+        or settings.tensor_parallel_size < 1
+        or not 1 <= settings.pipeline_parallel_size <= arch.layers
+        or tensor_parallel_problem(arch, settings.tensor_parallel_size, None) is not None
+    )
+    if why and shapeless:
+        return _nothing(why, usable, length)
     made = budget(arch, gpu, settings, fitted)
     rank = tightest(made.ranks)
     blocks = max(0, _blocks(rank))
@@ -270,6 +284,25 @@ def size(arch: Architecture, gpu: Gpu, settings: Settings, fitted: Fitted = FITT
         max_model_len=length,
         short_gib=short,
         notes=made.notes,
+    )
+
+
+def _nothing(reason: str, usable: float, length: int) -> Memory:
+    """The answer where not even weights can be counted."""
+    return Memory(
+        fits=False,
+        reason=reason,
+        total_gib=0.0,
+        usable_gib=usable,
+        weights_gib=0.0,
+        activation_gib=0.0,
+        non_torch_gib=0.0,
+        cuda_graph_gib=0.0,
+        kv_cache_gib=0.0,
+        kv_cache_tokens=0,
+        kv_bytes_per_token=0.0,
+        max_concurrency=0.0,
+        max_model_len=length,
     )
 
 

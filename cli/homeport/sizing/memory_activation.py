@@ -1,7 +1,13 @@
 """The peak of start-up's profiling run: a step of the largest batch, then the sampler over all its requests."""
 
 from homeport.catalog.architecture import Architecture, Quantization
-from homeport.sizing.memory_constants import GIB, RESIDUAL_COPIES, Fitted
+from homeport.sizing.memory_constants import (
+    GIB,
+    LARGEST_IMAGE_TOKENS,
+    LARGEST_QWEN_IMAGE_TOKENS,
+    RESIDUAL_COPIES,
+    Fitted,
+)
 from homeport.sizing.memory_engines import Rules
 
 
@@ -19,17 +25,32 @@ def experts_gib(arch: Architecture, rules: Rules, tensor: int, each: int, fitted
     return elements * each / GIB + fitted.experts_base_gib
 
 
-def images_gib(arch: Architecture, rules: Rules, each: int) -> float:
-    """What profiling keeps of images: their embeddings and pixels, as many as fit into one step."""
+def _images(arch: Architecture, rules: Rules) -> tuple[int, int, int]:
+    """How many images profiling takes, the tokens of one, and its patches; zeros for a model that reads none."""
     tower = arch.vision
     if tower is None:
-        return 0.0
+        return 0, 0, 0
     per_image = tower.tokens_per_image
-    edge = tower.image_size
-    if not per_image or not edge:
-        per_image, edge = 1024, 32 * tower.patch_size * tower.merge
-    count = max(1, rules.batched_tokens // per_image)
-    return count * (per_image * arch.hidden_size + 3 * edge * edge) * each / GIB
+    if not per_image:
+        per_image = LARGEST_QWEN_IMAGE_TOKENS if tower.kind.startswith("qwen") else LARGEST_IMAGE_TOKENS
+    patches = (tower.image_size // tower.patch_size) ** 2 if tower.image_size else per_image * tower.merge**2
+    return max(1, rules.batched_tokens // per_image), per_image, patches
+
+
+def images_gib(arch: Architecture, rules: Rules, each: int) -> float:
+    """What profiling keeps of images: their embeddings and pixels."""
+    count, tokens, patches = _images(arch, rules)
+    if arch.vision is None:
+        return 0.0
+    return count * (tokens * arch.hidden_size + patches * 3 * arch.vision.patch_size**2) * each / GIB
+
+
+def tower_gib(arch: Architecture, rules: Rules, each: int) -> float:
+    """The tower's widest layer over those images: hidden state, residual and attention, and the MLP's intermediates."""
+    count, _, patches = _images(arch, rules)
+    if arch.vision is None:
+        return 0.0
+    return count * patches * (3 * arch.vision.hidden_size + 2 * arch.vision.intermediate_size) * each / GIB
 
 
 def sampler_gib(arch: Architecture, rules: Rules, each: int, fitted: Fitted) -> float:
@@ -70,9 +91,10 @@ def activation_gib(
     first: bool,
     last: bool,
 ) -> tuple[float, str]:
-    """The peak on one pipeline rank and what causes it: "sampler" or "forward"."""
+    """The peak on one pipeline rank and what causes it: "sampler", "forward" or "tower"."""
     experts = experts_gib(arch, rules, tensor, each, fitted)
     kept = fitted.profile_base_gib + (images_gib(arch, rules, each) if first else 0.0)
+    tower = tower_gib(arch, rules, each) if first else 0.0
     hidden = rules.batched_tokens * arch.hidden_size * each / GIB
     if not (first and last):
         kept += 2 * hidden  # hidden state and residual that pipeline stages hand on
@@ -81,6 +103,6 @@ def activation_gib(
         sampler = (
             hidden + sampler_gib(arch, rules, each, fitted) + (experts if rules.keeps_workspaces else 0.0)
         )
-        if sampler > forward:
+        if sampler > max(forward, tower):
             return kept + sampler, "sampler"
-    return kept + forward, "forward"
+    return (kept + tower, "tower") if tower > forward else (kept + forward, "forward")

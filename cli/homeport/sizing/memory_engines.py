@@ -9,6 +9,15 @@ from homeport.sizing.memory_constants import CUDA_GRAPH_DEFAULT_COUNT
 from homeport.sizing.types import Settings
 
 NEWEST = (99, 0)
+# SGLang's tiers of GPU memory: below so many GiB, tokens of a prefill chunk, requests in CUDA graphs at tensor parallel
+# sizes below 4 and from 4 (server_args.py).
+_SGLANG_TIERS = (
+    (20.0, 2048, 8, 8),
+    (35.0, 2048, 24, 80),
+    (60.0, 4096, 32, 160),
+    (160.0, 8192, 256, 512),
+    (float("inf"), 16384, 512, 512),
+)
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,17 +135,20 @@ def _others(settings: Settings, gpu: Gpu, version: tuple[int, int], length: int)
     engine, tp = settings.engine, settings.tensor_parallel_size
     memory = gpu.memory_gib_usable or (gpu.memory_gb_sold or 80) * 0.93
     if engine == "sglang":
-        chunk = settings.max_num_batched_tokens or (2048 if memory < 20 else 4096 if memory < 60 else 8192)
-        graphs = 8 if memory < 20 else (80 if memory < 35 else 160 if memory < 60 else 256 if tp < 4 else 512)
+        tier = next((t for t in _SGLANG_TIERS if memory < t[0]), _SGLANG_TIERS[-1])
+        chunk = settings.max_num_batched_tokens or tier[1]
         # SGLang 0.5 (server_args.py, _handle_gpu_memory_settings): MiB kept back for activations, graphs and NCCL.
-        kept_mib = 512 + chunk * 1.5 + graphs * 2 + tp * settings.pipeline_parallel_size / 8 * 1024
+        kept_mib = 512 + max(chunk, 2048) * 1.5 + tier[2 if tp < 4 else 3] * 2
+        kept_mib += tp * settings.pipeline_parallel_size / 8 * 1024
+        if memory > 60:
+            kept_mib = max(kept_mib, 10 * 1024)
         older = {1: 0.88, 2: 0.87, 4: 0.85, 8: 0.81, 16: 0.79}
         default = 1 - kept_mib / (memory * 1024) if version >= (0, 5) else older.get(tp, 0.88)
         utilization, block, requests = default, 1, 256
     elif engine == "trtllm":
-        chunk, utilization, block, requests = settings.max_num_batched_tokens or 8192, 0.9, 64, 256
-        if version < (0, 12):
-            block = 128 if version < (0, 9) else 64
+        # Blocks: 32 tokens in the LLM API's KvCacheConfig, 64 and before 0.9 128 in engines built ahead.
+        block = 32 if version >= (1, 0) else (64 if version >= (0, 9) else 128)
+        chunk, utilization, requests = settings.max_num_batched_tokens or 8192, 0.9, 256
     else:
         chunk, utilization, block, requests = (
             settings.max_num_batched_tokens or min(4096, length),

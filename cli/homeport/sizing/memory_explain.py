@@ -131,4 +131,6 @@ def _weights_formula(settings: Settings) -> str:
 def _peak_formula(arch: Architecture, rule: Rules, cause: str) -> str:
     if cause == "sampler":
         return f"sampling {rule.requests} requests over {arch.vocab_size} tokens, after a step of {rule.batched_tokens} tokens"
+    if cause == "tower":
+        return "the tower's widest layer over the images of one step"
     return f"one layer over a step of {rule.batched_tokens} tokens"

@@ -129,7 +129,8 @@ def _bytes(
         scales = -(-inputs // quant.block[0]) * -(-outputs // quant.block[1]) * scale
     elif quant.group_size > 0:
         groups = -(-inputs // quant.group_size) * outputs
-        scales = groups * (scale + (quant.bits / 8 if quant.zero_point else 0))
+        offsets = quant.zero_point and not (loaded and quant.symmetric)
+        scales = groups * (scale + (quant.bits / 8 if offsets else 0))
     elif quant.group_size == 0:
         scales = outputs * scale
     else:
