@@ -64,6 +64,7 @@ def test_serving_imports_only_the_engine_that_serves() -> None:
 
     code = (
         "import sys; from homeport.engines.registry import release, server; from homeport.engines.types import Launch; "
+        "from homeport.engines.registry import check_args; check_args(release('vllm'), ()); "
         "server(release('vllm'), Launch(model='a/b', served_name='x', max_model_len=8192)); "
         "print([m for m in sys.modules if m.startswith('homeport.engines.')])"
     )

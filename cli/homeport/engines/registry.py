@@ -79,12 +79,12 @@ def check_args(release: Release, args: tuple[str, ...]) -> list[Problem]:
     to use), values of the wrong type or outside the choices, missing values, and values without a flag. Flags that
     the engine calls deprecated pass: see `arg_notes`.
     """
-    return _read(release, args).problems
+    return _read(release, args).problems if args else []
 
 
 def arg_notes(release: Release, args: tuple[str, ...]) -> tuple[str, ...]:
     """What the engine's own help says about deprecated flags among `args`."""
-    return tuple(_read(release, args).notes)
+    return tuple(_read(release, args).notes) if args else ()
 
 
 def _read(release: Release, args: tuple[str, ...]) -> "Reader":

@@ -3,6 +3,9 @@
 It shows that everything around a model works (probes, scaling, dashboards, clients) on a laptop's cluster.
 """
 
+from functools import cache
+from pathlib import Path
+
 from homeport.engines import common
 from homeport.engines.types import Launch, Probe, Release, Server, WritablePath
 
@@ -22,8 +25,6 @@ FILE = "/etc/homeport/simulator.py"
 
 def server(release: Release, launch: Launch) -> Server:
     """How one replica runs: a stock Python image, the file mounted from a ConfigMap."""
-    from importlib.resources import files
-
     args = common.options(
         {
             "--model": launch.model,
@@ -51,7 +52,13 @@ def server(release: Release, launch: Launch) -> Server:
             launch, own=True, why="the simulator finishes open requests for --shutdown-timeout seconds"
         ),
         writable=(WritablePath(name="tmp", path="/tmp", why="Python's temporary files"),),
-        files={FILE: (files("homeport.engines") / "data" / "simulator.py").read_text(encoding="utf-8")},
+        files={FILE: program()},
         api_key_variable="VLLM_API_KEY" if launch.api_key_env else None,
         warnings=("the simulator loads no model: its answers are made up",),
     )
+
+
+@cache
+def program() -> str:
+    """The simulator's source."""
+    return (Path(__file__).parent / "data" / "simulator.py").read_text(encoding="utf-8")
