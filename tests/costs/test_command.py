@@ -145,6 +145,22 @@ def test_a_model_without_a_gpu_has_no_price(answer: Any) -> None:
     assert "your own machine" in text
 
 
+def test_plot_and_sensitivity(answer: Any) -> None:
+    text = answer(*CASE, *H100, "--compare=claude-sonnet-4", "--plot", "--sensitivity")
+    assert "$ a month, against requests a day" in text
+    assert "Own hosting less anthropic/claude-sonnet-4-20250514, $ a month" in text
+    bill = json.loads(answer(*CASE, *H100, "--compare=claude-sonnet-4", "--sensitivity", "-ojson"))
+    figures = [swing["figure"] for swing in bill["sensitivity"][0]["swings"]]
+    assert sorted(figures) == [
+        "API price",
+        "GPU price",
+        "input tokens",
+        "output tokens",
+        "peak to mean",
+        "requests a day",
+    ]
+
+
 def test_a_simulated_model_is_billed_as_the_real_one(answer: Any) -> None:
     args = [arg for arg in CASE if not arg.startswith("--target")]
     simulated, real = (
@@ -174,6 +190,8 @@ def test_unknown_apis_are_answered_with_the_nearest(failure: Any, tmp_path: Path
         (["--gpu-usd-per-hour=NaN"], "'NaN' is not a number of 0 or more"),
         (["--scaled-share=2"], "'2' is not a number from 0 to 1"),
         (["--method=guide", "--egress-usd-per-month=1"], "take no --egress-usd-per-month"),
+        (["--plot", "-ojson"], "--plot draws on a terminal"),
+        (["--sensitivity", "-ocsv"], "-o json has it"),
         (["--method=gude"], "guide"),
         (["-oxml"], "xml"),
     ],

@@ -91,6 +91,7 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # generic in some rele
     type=Amount(),
     help="Your price of the cluster and its system nodes.  [unknown]",
 )
+@click.option("--sensitivity", is_flag=True, help="Say what moves the difference to each API most.")
 @click.option("--plot", is_flag=True, help="Also draw the cost against the load (table only).")
 @output_option("table", "json", "yaml", "csv")
 @common_options
@@ -102,6 +103,7 @@ def cost(
     *,
     compare: tuple[str, ...],
     plot: bool,
+    sensitivity: bool,
     output_format: str,
     **money: Any,
 ) -> None:
@@ -116,6 +118,8 @@ def cost(
         raise click.UsageError(f"the guide's formulas take no {', '.join(given)}; leave out --method guide")
     if plot and output_format != "table":
         raise click.UsageError(f"--plot draws on a terminal; it has no place in -o {output_format}")
+    if sensitivity and output_format == "csv":
+        raise click.UsageError("--sensitivity has no place in -o csv; -o json has it")
     from homeport.costs.api import requests_per_day
     from homeport.costs.bill import cost as bill_of
     from homeport.costs.replan import Replanner
@@ -127,7 +131,12 @@ def cost(
         prices = _prices(compare, spec.compare)
         replan = Replanner(Planner(options.base_dir), spec)
         load = float(requests_per_day(spec))
-        bill = bill_of(replan, load, prices, Options(**money), pinned=replan.pinned, curves=plot)
+        how = Options(**money)
+        bill = bill_of(replan, load, prices, how, pinned=replan.pinned, curves=plot)
+        if sensitivity:
+            from homeport.costs.sensitivity import with_sensitivity
+
+            bill = with_sensitivity(bill, replan, prices, how)
     if output_format == "table":
         from homeport.costs.table import as_table
 
@@ -139,7 +148,7 @@ def cost(
         for text in bill.warnings:
             out.warn(text)
         if not prices:
-            out.hint("--compare gpt-4.1 puts an API next to it")
+            out.message("`--compare gpt-4.1` puts an API next to it")
     elif output_format == "csv":
         from homeport.costs.output import as_csv
 

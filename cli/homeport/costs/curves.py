@@ -10,7 +10,7 @@ import msgspec
 
 from homeport.costs.api import requests_per_day, usd_per_daily_request
 from homeport.costs.breakeven import INFINITE, OwnCost, breakeven
-from homeport.costs.own import days_per_month, nodes_are_priced, self_hosted
+from homeport.costs.own import days_per_month, nodes_usd_per_month, self_hosted
 from homeport.costs.types import Breakeven, Curve, Curves, Options
 from homeport.errors import HomeportError
 
@@ -36,7 +36,7 @@ class Market:
     def __init__(self, replan: Replan, plan: Plan, prices: Sequence[ApiPrice], options: Options) -> None:
         """`plan` is the plan at the spec's own load; `replan` is asked for others."""
         self.own_bill = self_hosted(plan, options)
-        self.priced = nodes_are_priced(self.own_bill)
+        self.priced = nodes_usd_per_month(self.own_bill) is not None
         calls = calls_per_request(options)
         # Traffic grows with the load; the rest of the bill only moves when a replica is added.
         egress = options.egress_usd_per_month if options.method == "load" else None
@@ -48,7 +48,7 @@ class Market:
                 bill = self_hosted(replan(float(requests * calls)), stepping)
             except HomeportError:
                 return None
-            return bill.usd_per_month if nodes_are_priced(bill) else None
+            return None if nodes_usd_per_month(bill) is None else bill.usd_per_month
 
         self.own = OwnCost(cost_at, of_one)
         days = days_per_month(options)

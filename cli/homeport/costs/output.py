@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from homeport.costs.types import ApiBill, Bill, Breakeven, Deployment, Line, Method, SelfHosted
+from homeport.costs.types import ApiBill, Bill, Breakeven, Deployment, Line, Method, SelfHosted, Sensitivity
 
 SCHEMA_VERSION = 1
 CSV_COLUMNS = (
@@ -42,6 +42,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     api: tuple[ApiBill, ...]
     breakeven: tuple[Breakeven, ...]
     breakeven_range_requests_per_day: tuple[int, int]
+    sensitivity: tuple[Sensitivity, ...]
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -61,6 +62,7 @@ def as_answer(bill: Bill) -> Answer:
         api=tuple(msgspec.structs.replace(api, lines=_plain_lines(api.lines)) for api in bill.api),
         breakeven=bill.breakeven,
         breakeven_range_requests_per_day=bill.range_requests_per_day,
+        sensitivity=bill.sensitivity,
         assumptions=bill.assumptions,
         warnings=bill.warnings,
     )

@@ -11,12 +11,13 @@ from homeport.costs import guide
 from homeport.costs.api import tokens_per_day
 from homeport.costs.lines import GIVEN, billed, given, names, unknown
 from homeport.costs.money import DAYS_PER_MONTH, HOURS_PER_MONTH, MILLION, cents, total
-from homeport.costs.own_guide import guide_lines
+from homeport.costs.own_guide import GPU_UNIT, guide_lines
 from homeport.costs.types import Line, Options, SelfHosted
 
 if TYPE_CHECKING:
     from homeport.planning.types import ModelPlan, Plan, Pool
 
+NODE_UNIT = "node hour"
 LOCAL = ("kind", "minikube")
 PUBLIC = ("load_balancer", "ingress", "gateway")
 GIB = 1024**3
@@ -38,11 +39,10 @@ def self_hosted(plan: Plan, options: Options) -> SelfHosted:
     )
 
 
-def nodes_are_priced(bill: SelfHosted) -> bool:
-    """Say whether every node (or, with the guide's method, GPU) of the bill has a known price."""
-    return all(
-        line.usd_per_month is not None for line in bill.lines if line.unit in ("node hour", "GPU hour")
-    )
+def nodes_usd_per_month(bill: SelfHosted) -> Decimal | None:
+    """Return what the nodes (with the guide's method: GPUs) of a bill cost; None where a price is unknown."""
+    amounts = [line.usd_per_month for line in bill.lines if line.unit in (NODE_UNIT, GPU_UNIT)]
+    return None if None in amounts else total(amounts)
 
 
 def days_per_month(options: Options) -> Decimal:
@@ -58,7 +58,7 @@ def load_lines(plan: Plan, options: Options) -> list[Line]:
     unpooled = tuple(model.spec.name for model in plan.models if model.spec.name not in pooled)
     if unpooled:
         item = "your own machine" if local else "nodes without GPUs"
-        lines.append(unknown(item, None, "node hour", unpooled, "no price known"))
+        lines.append(unknown(item, None, NODE_UNIT, unpooled, "no price known"))
     if not local:
         lines += [line for model in plan.models if (line := _weights(model, options)) is not None]
     lines += _exposure(plan, options)
@@ -102,13 +102,13 @@ def _nodes(pool: Pool, plan: Plan, options: Options) -> Line:
             pool.price.assumed,
         )
     else:
-        return unknown(item, hours, "node hour", pool.models, "no price known; --gpu-usd-per-hour gives one")
+        return unknown(item, hours, NODE_UNIT, pool.models, "no price known; --gpu-usd-per-hour gives one")
     if assumed:
         notes.append(assumed)
     return Line(
         item=item,
         quantity=hours,
-        unit="node hour",
+        unit=NODE_UNIT,
         unit_price_usd=price,
         usd_per_month=cents(hours * price),
         source=source,

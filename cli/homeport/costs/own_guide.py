@@ -12,6 +12,7 @@ from homeport.costs.types import Line, Options
 if TYPE_CHECKING:
     from homeport.planning.types import ModelPlan, Plan
 
+GPU_UNIT = "GPU hour"
 GUIDE_FIGURE = "an assumption of the guide"
 
 
@@ -26,7 +27,7 @@ def guide_lines(plan: Plan, options: Options) -> list[Line]:
                 unknown(
                     "compute",
                     None,
-                    "GPU hour",
+                    GPU_UNIT,
                     (model.spec.name,),
                     "the guide prices GPUs; this model has none",
                 )
@@ -40,7 +41,7 @@ def guide_lines(plan: Plan, options: Options) -> list[Line]:
             Line(
                 item=f"compute, {count} × {real.gpu.id}",
                 quantity=count * terms.active_hours,
-                unit="GPU hour",
+                unit=GPU_UNIT,
                 unit_price_usd=rate,
                 usd_per_month=terms.compute,
                 source=source,
@@ -53,7 +54,13 @@ def guide_lines(plan: Plan, options: Options) -> list[Line]:
     terms = guide.self_hosted_monthly_cost(gpus, Decimal(0))
     for item, quantity, unit, price, amount in (
         ("storage", Decimal(gpus), "GPU", guide.STORAGE_USD_PER_GPU_MONTH, terms.storage),
-        ("network", gpus * terms.active_hours, "GPU hour", guide.NETWORK_USD_PER_GPU_HOUR, terms.network),
+        (
+            "network",
+            gpus * terms.active_hours,
+            "active GPU hour",
+            guide.NETWORK_USD_PER_GPU_HOUR,
+            terms.network,
+        ),
         ("engineering", Decimal(1), "month", guide.ENGINEERING_USD_PER_MONTH, terms.engineering),
     ):
         lines.append(

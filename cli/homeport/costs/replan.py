@@ -10,9 +10,11 @@ from homeport.costs.api import requests_per_day
 from homeport.costs.lines import billed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from homeport.planning.plan import Planner
     from homeport.planning.types import Plan
-    from homeport.spec.models import ModelSpec, Spec
+    from homeport.spec.models import ModelSpec, Spec, Workload
 
 
 class Replanner:
@@ -21,7 +23,7 @@ class Replanner:
     def __init__(self, planner: Planner, spec: Spec) -> None:
         """`planner` remembers what it has worked out, so one serves all loads."""
         self._planner = planner
-        self._spec = spec
+        self.spec = spec
         self._total = float(requests_per_day(spec))
 
     def __call__(self, load: float) -> Plan:
@@ -32,8 +34,15 @@ class Replanner:
             workload = msgspec.structs.replace(model.workload, requests_per_day=load * share)
             return msgspec.structs.replace(model, workload=workload)
 
-        models = tuple(loaded(model) for model in self._spec.models)
-        return self._planner.plan(msgspec.structs.replace(self._spec, models=models))
+        models = tuple(loaded(model) for model in self.spec.models)
+        return self._planner.plan(msgspec.structs.replace(self.spec, models=models))
+
+    def changed(self, change: Callable[[Workload], Workload]) -> Replanner:
+        """Return one for the spec with every workload changed."""
+        models = tuple(
+            msgspec.structs.replace(model, workload=change(model.workload)) for model in self.spec.models
+        )
+        return Replanner(self._planner, msgspec.structs.replace(self.spec, models=models))
 
     def pinned(self, plan: Plan) -> Replanner:
         """Return one that keeps the GPUs of `plan` and their number in a replica."""
@@ -50,5 +59,5 @@ class Replanner:
                 pipeline_parallel_size=made.settings.pipeline_parallel_size,
             )
 
-        models = tuple(kept(model) for model in self._spec.models)
-        return Replanner(self._planner, msgspec.structs.replace(self._spec, models=models))
+        models = tuple(kept(model) for model in self.spec.models)
+        return Replanner(self._planner, msgspec.structs.replace(self.spec, models=models))

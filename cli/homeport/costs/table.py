@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from homeport.costs.output import UNKNOWN, plain
-from homeport.costs.types import ApiBill, Bill, Breakeven, Deployment, Line, SelfHosted
+from homeport.costs.types import ApiBill, Bill, Breakeven, Deployment, Line, SelfHosted, Sensitivity
 
 METHODS = {"load": "load-aware method", "guide": "the guide's method"}
 PLAIN_PARTS = ("input tokens", "output tokens")
+BAR, BAR_WIDTH = "█", 24
 Style = Callable[[str], str]
 
 
@@ -24,6 +25,7 @@ def as_table(bill: Bill, bold: Style = str) -> str:
     ]
     if bill.api:
         blocks += [_apis(bill, notes, bold), _breakevens(bill, bold)]
+    blocks += [_swings(found, bold) for found in bill.sensitivity]
     blocks.append("\n".join([bold("Assumptions"), *(f"  {text}" for text in bill.assumptions)]))
     blocks.append("\n".join(notes.lines()))
     return "\n\n".join(blocks)
@@ -153,6 +155,25 @@ def _answer(found: Breakeven) -> str:
         return f"none, {found.reason}"
     least = "at least " if found.at_least else ""
     return f"{least}{found.requests_per_day:,}" + (f" ({found.reason})" if found.reason else "")
+
+
+def _swings(found: Sensitivity, bold: Style) -> str:
+    widths = [
+        Decimal(0) if swing.lower is None or swing.higher is None else abs(swing.higher - swing.lower)
+        for swing in found.swings
+    ]
+    widest = max(widths) or Decimal(1)
+    rows = [
+        (
+            f"  {swing.figure}",
+            money(swing.lower),
+            money(swing.higher),
+            BAR * round(width / widest * BAR_WIDTH),
+        )
+        for swing, width in zip(found.swings, widths, strict=True)
+    ]
+    head = (f"Own hosting less {found.model}, $ a month", "a fifth lower", "a fifth higher", "")
+    return columns(head, rows, (1, 2), bold)
 
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], bold: Style) -> str:

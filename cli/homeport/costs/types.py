@@ -98,6 +98,21 @@ class Breakeven(msgspec.Struct, frozen=True, kw_only=True):
     crossings_complete: bool = True
 
 
+class Swing(msgspec.Struct, frozen=True, kw_only=True):
+    """Own hosting's month less an API's, with one figure a fifth `lower` and a fifth `higher`; None is unknown."""
+
+    figure: str
+    lower: Decimal | None
+    higher: Decimal | None
+
+
+class Sensitivity(msgspec.Struct, frozen=True, kw_only=True):
+    """What moves the difference between own hosting and one API, the widest swing first."""
+
+    model: str
+    swings: tuple[Swing, ...]
+
+
 class Curve(msgspec.Struct, frozen=True, kw_only=True):
     """USD a month of one API model, at the loads of the curves that it belongs to."""
 
@@ -139,4 +154,5 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
     curves: Curves | None = None
+    sensitivity: tuple[Sensitivity, ...] = ()
     currency: str = "USD"
