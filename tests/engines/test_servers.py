@@ -283,3 +283,10 @@ def test_trtllm_has_no_queue_to_scale_on() -> None:
     assert metrics.running is None
     assert metrics.kv_cache_usage is None
     assert metrics.model_label is None
+
+
+def test_the_simulator_keeps_the_time_of_the_planned_model() -> None:
+    args = server(release("simulator"), change(simulated_ttft_ms=233.5240752, simulated_tpot_ms=24.0)).args
+    assert "--ttft-ms=233.5" in args
+    assert "--tpot-ms=24.0" in args
+    assert not any(a.startswith("--ttft-ms") for a in server(release("simulator"), PLAIN).args)

@@ -32,8 +32,8 @@ def server(release: Release, launch: Launch) -> Server:
             "--port": release.port,
             "--max-model-len": launch.max_model_len,
             "--max-num-seqs": launch.max_num_seqs,
-            "--ttft-ms": launch.simulated_ttft_ms,
-            "--tpot-ms": launch.simulated_tpot_ms,
+            "--ttft-ms": _tenths(launch.simulated_ttft_ms),
+            "--tpot-ms": _tenths(launch.simulated_tpot_ms),
             "--shutdown-timeout": common.drain_seconds(launch),
             "--lora-modules": ",".join(a.name for a in launch.adapters) or None,
         }
@@ -54,7 +54,6 @@ def server(release: Release, launch: Launch) -> Server:
         writable=(WritablePath(name="tmp", path="/tmp", why="Python's temporary files"),),
         files={FILE: program()},
         api_key_variable="VLLM_API_KEY" if launch.api_key_env else None,
-        warnings=("the simulator loads no model: its answers are made up",),
     )
 
 
@@ -62,3 +61,8 @@ def server(release: Release, launch: Launch) -> Server:
 def program() -> str:
     """The simulator's source."""
     return (Path(__file__).parent / "data" / "simulator.py").read_text(encoding="utf-8")
+
+
+def _tenths(milliseconds: float | None) -> float | None:
+    # More digits of an estimate would only make two renderings differ.
+    return None if milliseconds is None else round(milliseconds, 1)
