@@ -56,22 +56,26 @@ def swings(replanner: Replanner, price: ApiPrice, options: Options) -> tuple[Swi
     plan = replanner(float(load))
     if keeps_gpus(options):
         replanner = replanner.pinned(plan)
-    found = [
-        Swing(
-            figure=figure,
-            lower=_difference(_planned(replanner, change, 1 - STEP, load), price, options),
-            higher=_difference(_planned(replanner, change, 1 + STEP, load), price, options),
-        )
-        for figure, change in WORKLOAD.items()
-    ]
     nodes = nodes_usd_per_month(self_hosted(plan, options))
     theirs = api_bill(price, plan.spec, days_per_month(options), options).usd_per_month
     now = _difference(plan, price, options)
+
+    def swing(figure: str, lower: Decimal | None, higher: Decimal | None) -> Swing:
+        known = [side for side in (lower, now, higher) if side is not None]
+        width = max(known) - min(known) if known else Decimal(0)
+        return Swing(figure=figure, lower=lower, higher=higher, width=width)
+
+    found = []
+    for figure, change in WORKLOAD.items():
+        lower, higher = (
+            _difference(_planned(replanner, change, by, load), price, options) for by in (1 - STEP, 1 + STEP)
+        )
+        found.append(swing(figure, lower, higher))
     if now is not None and nodes is not None and theirs is not None:
         gpus, tokens = cents(nodes * STEP), cents(theirs * STEP)
-        found.append(Swing(figure="GPU price", lower=now - gpus, higher=now + gpus))
-        found.append(Swing(figure="API price", lower=now + tokens, higher=now - tokens))
-    return tuple(sorted(found, key=lambda swing: _width(swing, now), reverse=True))
+        found.append(swing("GPU price", now - gpus, now + gpus))
+        found.append(swing("API price", now + tokens, now - tokens))
+    return tuple(sorted(found, key=lambda one: one.width, reverse=True))
 
 
 def _planned(replanner: Replanner, change: Change, by: Decimal, load: Decimal) -> Plan | None:
@@ -92,8 +96,3 @@ def _difference(plan: Plan | None, price: ApiPrice, options: Options) -> Decimal
     if theirs is None or own.usd_per_month is None or nodes_usd_per_month(own) is None:
         return None
     return own.usd_per_month - theirs
-
-
-def _width(swing: Swing, now: Decimal | None) -> Decimal:
-    sides = [side for side in (swing.lower, swing.higher, now) if side is not None]
-    return max(sides) - min(sides) if sides else Decimal(0)

@@ -158,19 +158,15 @@ def _answer(found: Breakeven) -> str:
 
 
 def _swings(found: Sensitivity, bold: Style) -> str:
-    widths = [
-        Decimal(0) if swing.lower is None or swing.higher is None else abs(swing.higher - swing.lower)
-        for swing in found.swings
-    ]
-    widest = max(widths) or Decimal(1)
+    widest = found.swings[0].width or Decimal(1)
     rows = [
         (
             f"  {swing.figure}",
             money(swing.lower),
             money(swing.higher),
-            BAR * round(width / widest * BAR_WIDTH),
+            BAR * round(swing.width / widest * BAR_WIDTH),
         )
-        for swing, width in zip(found.swings, widths, strict=True)
+        for swing in found.swings
     ]
     head = (f"Own hosting less {found.model}, $ a month", "a fifth lower", "a fifth higher", "")
     return columns(head, rows, (1, 2), bold)

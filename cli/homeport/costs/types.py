@@ -99,11 +99,15 @@ class Breakeven(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Swing(msgspec.Struct, frozen=True, kw_only=True):
-    """Own hosting's month less an API's, with one figure a fifth `lower` and a fifth `higher`; None is unknown."""
+    """Own hosting's month less an API's, USD, with one figure a fifth `lower` and a fifth `higher`; None is unknown.
+
+    `width` is the distance between the smallest and the largest of them and of the present difference.
+    """
 
     figure: str
     lower: Decimal | None
     higher: Decimal | None
+    width: Decimal
 
 
 class Sensitivity(msgspec.Struct, frozen=True, kw_only=True):
