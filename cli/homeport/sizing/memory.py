@@ -19,7 +19,7 @@ from homeport.sizing.memory_checks import (
     valid_tensor_parallel_sizes,
 )
 from homeport.sizing.memory_constants import FITTED, GIB, Fitted
-from homeport.sizing.memory_engines import Rules, large_gpu, rules
+from homeport.sizing.memory_engines import Rules, large_gpu, rules, usable_gib
 from homeport.sizing.memory_explain import explain_memory
 from homeport.sizing.memory_kv import CACHE_BYTES, Layout, capacity, layout
 from homeport.sizing.memory_weights import DTYPE_BYTES, weights
@@ -65,24 +65,6 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     loaded_gib: float
     ranks: tuple[Rank, ...]
     notes: tuple[str, ...]
-
-
-def usable_gib(gpu: Gpu) -> tuple[float, str | None]:
-    """GiB that an engine sees on a card, and a note when it is an estimate."""
-    if gpu.memory_gib_usable:
-        return gpu.memory_gib_usable, None
-    if gpu.memory_mib_driver:
-        return gpu.memory_mib_driver / 1024 * const.USABLE_OF_DRIVER, (
-            f"usable memory of {gpu.id} estimated from the {gpu.memory_mib_driver:g} MiB that its driver reports"
-        )
-    if gpu.memory_gb_sold:
-        sold = gpu.memory_gb_sold
-        decimal = gpu.vendor != "NVIDIA" or gpu.architecture == "Blackwell"
-        usable = (
-            sold * 1e9 / GIB * const.USABLE_OF_SOLD_DECIMAL if decimal else sold * const.USABLE_GIB_OF_SOLD_GB
-        )
-        return usable, f"usable memory of {gpu.id} estimated from the {sold:g} GB sold"
-    return 0.0, f"memory of {gpu.id} unknown"
 
 
 def _switched(gpu: Gpu) -> bool:
@@ -347,6 +329,15 @@ def _verdict(made: Budget, rank: Rank, needed: int, length: int) -> tuple[str | 
                 f"the sampler's warm-up with {rule.requests} requests needs {rank.sampler_gib:.2f} GiB, "
                 f"{left:.2f} GiB are left after the KV cache and CUDA graphs",
                 rank.sampler_gib - left,
+            )
+    elif rule.engine == "vllm":
+        # The older engine only captures its graphs; where much lies outside of torch, that is the context.
+        context = 0.0 if rank.non_torch_gib >= const.NON_TORCH_V0_WITH_CONTEXT_GIB else made.context_gib
+        left = made.usable_gib - context - made.budget_gib + rank.activation_gib
+        if left < rank.cuda_graph_gib:
+            return (
+                f"CUDA graphs need {rank.cuda_graph_gib:.2f} GiB, {left:.2f} GiB are left beside the KV cache",
+                rank.cuda_graph_gib - left,
             )
     return None, None
 

@@ -5,7 +5,13 @@ from functools import lru_cache
 import msgspec
 
 from homeport.catalog.types import Gpu
-from homeport.sizing.memory_constants import CUDA_GRAPH_DEFAULT_COUNT
+from homeport.sizing.memory_constants import (
+    CUDA_GRAPH_DEFAULT_COUNT,
+    GIB,
+    USABLE_GIB_OF_SOLD_GB,
+    USABLE_OF_DRIVER,
+    USABLE_OF_SOLD_DECIMAL,
+)
 from homeport.sizing.types import Settings
 
 NEWEST = (99, 0)
@@ -23,9 +29,12 @@ _SGLANG_TIERS = (
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """The engine's behaviour with these settings.
 
-    `batched_tokens` and `requests` are what start-up profiles with. `v0` is vLLM before 0.8's new engine: no hybrid
-    KV groups. `keeps_workspaces`: fused experts' workspaces outlive their layer. `chunked_prefill` false: a whole prompt is one step. `graphs_subtracted`: CUDA graphs come out of the KV
-    budget. `capacity_by_concurrency`: the KV tokens that the engine prints are concurrency x max_model_len. `graphs` are the CUDA graphs that it captures.
+    - `batched_tokens` and `requests` are what start-up profiles with; `chunked_prefill` false: a whole prompt is a step.
+    - `v0` is vLLM's older engine, up to 0.7, and `hybrid_groups` whether layers of several kinds get groups of their own.
+    - `sorts_to_sample`: top-k and top-p sort all logits. `keeps_workspaces`: fused experts' outlive their layer.
+    - `graphs_subtracted`: CUDA graphs (`graphs` of them) come out of the KV budget.
+    - `capacity_by_concurrency`: the KV tokens that the engine prints are concurrency x max_model_len.
+    - `in_flight_batches`: steps that hold blocks outside of a window at once.
     """
 
     engine: str
@@ -72,10 +81,25 @@ def capture_sizes(largest: int) -> int:
     return small + min(largest, 248) // 8 + (max(0, largest - 240) // 16 if largest >= 256 else 0)
 
 
+def usable_gib(gpu: Gpu) -> tuple[float, str | None]:
+    """GiB that an engine sees on a card, and a note when it is an estimate."""
+    if gpu.memory_gib_usable:
+        return gpu.memory_gib_usable, None
+    if gpu.memory_mib_driver:
+        return gpu.memory_mib_driver / 1024 * USABLE_OF_DRIVER, (
+            f"usable memory of {gpu.id} estimated from the {gpu.memory_mib_driver:g} MiB that its driver reports"
+        )
+    if gpu.memory_gb_sold:
+        sold = gpu.memory_gb_sold
+        decimal = gpu.vendor != "NVIDIA" or gpu.architecture == "Blackwell"
+        usable = sold * 1e9 / GIB * USABLE_OF_SOLD_DECIMAL if decimal else sold * USABLE_GIB_OF_SOLD_GB
+        return usable, f"usable memory of {gpu.id} estimated from the {sold:g} GB sold"
+    return 0.0, f"memory of {gpu.id} unknown"
+
+
 def large_gpu(gpu: Gpu) -> bool:
     """Whether vLLM takes its larger batch defaults: 70 GiB or more, and no A100 (vLLM `EngineArgs.get_batch_defaults`)."""
-    memory = gpu.memory_gib_usable or (gpu.memory_gb_sold or 0) * 0.93
-    return memory >= 70 and "a100" not in gpu.id.lower()
+    return usable_gib(gpu)[0] >= 70 and "a100" not in gpu.id.lower()
 
 
 def rules(settings: Settings, gpu: Gpu, context_tokens: int, *, images: bool, mla: bool) -> Rules:
@@ -90,7 +114,8 @@ def rules(settings: Settings, gpu: Gpu, context_tokens: int, *, images: bool, ml
 def _vllm(
     settings: Settings, gpu: Gpu, version: tuple[int, int], length: int, *, images: bool, mla: bool
 ) -> Rules:
-    v0 = version < (0, 8)
+    # 0.8 and 0.9 fall back to the older engine on cards before Ampere (vLLM `_is_v1_supported_oracle`).
+    v0 = version < (0, 8) or (version < (0, 10) and float(gpu.compute_capability or 8.0) < 8.0)
     chunked = not v0
     if v0:
         # 0.5.4 turned chunked prefill on by itself above 32,768 tokens (vLLM PR 6666); a small explicit budget implies it.
@@ -133,7 +158,7 @@ def _vllm(
 
 def _others(settings: Settings, gpu: Gpu, version: tuple[int, int], length: int) -> Rules:
     engine, tp = settings.engine, settings.tensor_parallel_size
-    memory = gpu.memory_gib_usable or (gpu.memory_gb_sold or 80) * 0.93
+    memory = usable_gib(gpu)[0]
     if engine == "sglang":
         tier = next((t for t in _SGLANG_TIERS if memory < t[0]), _SGLANG_TIERS[-1])
         chunk = settings.max_num_batched_tokens or tier[1]
