@@ -1,5 +1,6 @@
 """Specs for hypothesis: good ones, and ones with something broken in them."""
 
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import strategies as st
@@ -107,7 +108,7 @@ ANYTHING = st.recursive(
 @st.composite
 def broken(draw: st.DrawFn) -> dict[str, Any]:
     """A good spec in which up to four places hold anything, are gone, or have a neighbour that nobody knows."""
-    spec = draw(SPECS)
+    spec = deepcopy(draw(SPECS))
     for _ in range(draw(st.integers(1, 4))):
         place: Any = spec
         while True:

@@ -1,0 +1,302 @@
+"""The JSON that commands answer with `-o json`, as types: `homeport schema <command>` is made from them.
+
+Keys are added, never renamed; a reader ignores those that it does not know. Null is unknown, never zero. The bill's
+own schema stands with the bill (homeport.costs.output).
+"""
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from homeport.catalog.types import Gpu, Model
+from homeport.commands.output import SCHEMA_VERSION
+from homeport.spec.schema import DIALECT
+
+Version = Annotated[int, Meta(description="Of this answer's format; a change that breaks readers raises it")]
+Gib = Annotated[float, Meta(description="GiB (2^30 bytes)")]
+Seconds = Annotated[float, Meta(ge=0, description="Seconds")]
+Interval = Annotated[tuple[float, float], Meta(description="The low and the high end of the estimate")]
+
+
+class Engine(Struct):
+    """The engine, its version, and the image that runs it."""
+
+    name: str
+    version: str | None
+    image: str
+
+
+class Target(Struct):
+    """Where it shall run."""
+
+    platform: str
+    region: str | None
+
+
+class Replicas(Struct):
+    """How many replicas there may be, and how many the workload's peak needs."""
+
+    min: int
+    max: int
+    planned: int
+
+
+class Memory(Struct):
+    """One GPU's memory: all of it, what the engine may use, and what takes it."""
+
+    total: Gib
+    usable: Gib
+    weights: Gib
+    activation: Gib
+    non_torch: Gib
+    kv_cache: Gib
+
+
+class Performance(Struct):
+    """Of a replica at its share of the workload's peak."""
+
+    ttft_ms: Annotated[float | None, Meta(description="Mean time to first token, ms")]
+    tpot_ms: Annotated[float | None, Meta(description="Mean time per output token after the first, ms")]
+    output_tokens_per_s: Annotated[float | None, Meta(description="Generated tokens a second, of a replica")]
+
+
+class StartupSteps(Struct):
+    """The steps of a start; a step that an engine does not have, or that is unknown, is null."""
+
+    download_s: Seconds | None
+    weights_load_s: Seconds | None
+    compile_s: Seconds | None
+    cuda_graph_capture_s: Seconds | None
+    rest_s: Seconds | None
+    ready_s: Seconds | None
+    ready_s_interval: Interval
+
+
+class Considered(Struct):
+    """An option: the one that was chosen, or one that lost and why."""
+
+    gpu: str
+    precision: str
+    tensor_parallel_size: int
+    replicas: int | None
+    usd_per_month: float | None
+    chosen: bool
+    reason: str
+
+
+class Decision(Struct):
+    """A value that homeport computed, and why."""
+
+    field: str
+    value: Any
+    because: str
+    assumption: bool
+
+
+class PlannedModel(Struct):
+    """What one model runs on."""
+
+    name: Annotated[str, Meta(description="Name in the spec")]
+    model: Annotated[str, Meta(description="Catalog id, Hub id or path")]
+    engine: Engine
+    precision: Annotated[str, Meta(description="Of the weights")]
+    kv_cache_dtype: str
+    gpu: Annotated[str, Meta(description="GPU id; CPU where the engine uses none")]
+    gpus_per_replica: int
+    tensor_parallel_size: int
+    pipeline_parallel_size: int
+    nodes_per_replica: int
+    max_model_len: Annotated[int, Meta(description="Most tokens of a request, input + output")]
+    replicas: Replicas
+    memory_gib_per_gpu: Memory | None
+    kv_cache_tokens: Annotated[int | None, Meta(description="Tokens of a replica's KV cache")]
+    performance: Performance
+    startup_seconds: Annotated[
+        float | None, Meta(description="Process start to readiness, download included")
+    ]
+    startup: StartupSteps | None
+    usd_per_month: float | None
+    considered: list[Considered]
+    decisions: list[Decision]
+
+
+class Plan(Struct):
+    """`homeport plan -o json`: what it takes, and why."""
+
+    schema_version: Version
+    name: str
+    target: Target
+    models: list[PlannedModel]
+    node_pools: list[dict[str, Any]]
+    warnings: list[str]
+
+
+class Asked(Struct):
+    """What a case asked for, with what was filled in."""
+
+    schema_version: Version
+    model: str
+    gpu: str
+    engine: str
+    engine_version: str | None
+    tensor_parallel_size: int
+    pipeline_parallel_size: int
+
+
+class Size(Asked):
+    """`homeport size -o json`: what fits into a GPU's memory (of the fullest GPU)."""
+
+    fits: Annotated[bool, Meta(description="The engine comes up with exactly these settings")]
+    weights_gib_per_gpu: Gib | None
+    activation_gib_per_gpu: Gib | None
+    non_torch_gib_per_gpu: Gib | None
+    kv_cache_gib_per_gpu: Gib | None
+    kv_cache_tokens: Annotated[int | None, Meta(description="Of the whole replica")]
+    max_concurrency: Annotated[float | None, Meta(description="kv_cache_tokens / max_model_len")]
+    reason: Annotated[str, Meta(description="What decided, in one sentence")]
+
+
+class Throughput(Asked):
+    """`homeport throughput -o json`: how fast a replica serves."""
+
+    input_tokens: Annotated[float, Meta(description="Prompt tokens of a request (mean)")]
+    output_tokens: Annotated[float, Meta(description="Generated tokens of a request (mean)")]
+    concurrency: Annotated[int | None, Meta(description="Requests in flight; null: all at once")]
+    ttft_ms: Annotated[float | None, Meta(description="Mean time to first token, ms")]
+    tpot_ms: Annotated[float | None, Meta(description="Mean time per output token after the first, ms")]
+    output_tokens_per_s: Annotated[
+        float | None, Meta(description="Generated tokens a second, all GPUs together")
+    ]
+
+
+class Startup(Asked):
+    """`homeport startup -o json`: how long a replica takes to start."""
+
+    weights_load_s: Seconds | None
+    compile_s: Seconds | None
+    cuda_graph_capture_s: Seconds | None
+    init_engine_s: Seconds | None
+    ready_s: Annotated[float | None, Meta(description="Process start to readiness, a download included")]
+
+
+class SizeCase(Struct):
+    """A line of `homeport size --cases`."""
+
+    id: Annotated[str, Meta(description="Of the case")]
+    fits: bool | None
+    weights_gib_per_gpu: Gib | None
+    activation_gib_per_gpu: Gib | None
+    non_torch_gib_per_gpu: Gib | None
+    kv_cache_gib_per_gpu: Gib | None
+    kv_cache_tokens: int | None
+    max_concurrency: float | None
+    reason: str
+
+
+class ThroughputCase(Struct):
+    """A line of `homeport throughput --cases`."""
+
+    id: Annotated[str, Meta(description="Of the case")]
+    ttft_ms: float | None
+    tpot_ms: float | None
+    output_tokens_per_s: float | None
+
+
+class StartupCase(Struct):
+    """A line of `homeport startup --cases`."""
+
+    id: Annotated[str, Meta(description="Of the case")]
+    weights_load_s: Seconds | None
+    compile_s: Seconds | None
+    cuda_graph_capture_s: Seconds | None
+    init_engine_s: Seconds | None
+    ready_s: Seconds | None
+
+
+class Row(Struct):
+    """What every row of the catalog carries."""
+
+    id: str
+    source: str | None
+    as_of: Annotated[str | None, Meta(description="Date of the source")]
+    unverified: Annotated[list[str], Meta(description="Fields that nobody has checked")]
+
+
+class ModelsList(Struct):
+    """`homeport models list -o json`."""
+
+    schema_version: Version
+    models: list[Model]
+
+
+class GpusList(Struct):
+    """`homeport gpus list -o json`."""
+
+    schema_version: Version
+    gpus: list[Gpu]
+
+
+class GpusShow(Struct):
+    """`homeport gpus show -o json`."""
+
+    schema_version: Version
+    gpu: Gpu
+
+
+class EnginesList(Struct):
+    """`homeport engines list -o json`."""
+
+    schema_version: Version
+    engines: list[Row]
+
+
+class PricesList(Struct):
+    """`homeport prices list -o json` and `prices show`: prices of API models (per million tokens) and instances."""
+
+    schema_version: Version
+    prices: list[Row]
+
+
+class Setting(Struct, rename={"origin": "from"}):
+    """A field of the spec, its value (null: homeport computes it), and what sets it."""
+
+    field: str
+    value: Any
+    origin: Annotated[str, Meta(description="A flag, an environment variable, the file, or the default")]
+
+
+class Config(Struct):
+    """`homeport config -o json`."""
+
+    schema_version: Version
+    values: list[Setting]
+
+
+ANSWERS: dict[str, type[Struct]] = {
+    "plan": Plan,
+    "config": Config,
+    "size": Size,
+    "size cases": SizeCase,
+    "throughput": Throughput,
+    "throughput cases": ThroughputCase,
+    "startup": Startup,
+    "startup cases": StartupCase,
+    "models list": ModelsList,
+    "gpus list": GpusList,
+    "gpus show": GpusShow,
+    "engines list": EnginesList,
+    "prices list": PricesList,
+    "prices show": PricesList,
+}
+
+
+def answer_schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of an answer of ANSWERS."""
+    import msgspec
+
+    made = msgspec.json.schema(ANSWERS[name])
+    definitions = made["$defs"]
+    whole = definitions.pop(ANSWERS[name].__name__)
+    if "schema_version" in whole["properties"]:
+        whole["properties"]["schema_version"] |= {"const": SCHEMA_VERSION}
+    return {"$schema": DIALECT, **whole, "$defs": definitions}
