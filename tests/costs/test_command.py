@@ -185,7 +185,8 @@ def test_unknown_apis_are_answered_with_the_nearest(failure: Any, tmp_path: Path
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--growth-percent=x"], "'x' is not a number of 0 or more"),
+        (["--growth-percent=x"], "'x' is not a number from 0 to 10,000"),
+        (["--retries-percent=1001"], "'1001' is not a number from 0 to 1,000"),
         (["--gpu-usd-per-hour=-1"], "'-1' is not a number of 0 or more"),
         (["--gpu-usd-per-hour=NaN"], "'NaN' is not a number of 0 or more"),
         (["--scaled-share=2"], "'2' is not a number from 0 to 1"),

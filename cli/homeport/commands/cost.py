@@ -30,7 +30,7 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # generic in some rele
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
         """Return the Decimal, or fail with the range."""
-        wanted = "a number of 0 or more" if self.most is None else f"a number from 0 to {self.most}"
+        wanted = "a number of 0 or more" if self.most is None else f"a number from 0 to {self.most:,}"
         try:
             number = Decimal(str(value).replace("_", ""))
         except InvalidOperation:
@@ -67,8 +67,8 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # generic in some rele
 @click.option(
     "--scaled-share", type=Amount(1), help="Share of the month that replicas above the minimum run.  [1]"
 )
-@click.option("--growth-percent", type=Amount(), default="0", help="How much the load has grown.  [0]")
-@click.option("--retries-percent", type=Amount(), default="0", help="Requests that are sent again.  [0]")
+@click.option("--growth-percent", type=Amount(10_000), default="0", help="How much the load has grown.  [0]")
+@click.option("--retries-percent", type=Amount(1_000), default="0", help="Requests that are sent again.  [0]")
 @click.option(
     "--cached-input-percent",
     type=Amount(100),
