@@ -53,8 +53,9 @@ def model_plan(made: Spec, one: ModelSpec, **changes: Any) -> ModelPlan:
     engine = one.engine or "vllm"
     release = registry.release(engine, one.engine_version)
     on_cpu = release.engine in ("cpu", "simulator")
-    gpus = 0 if on_cpu else changes.pop("gpus_per_replica", 4)
-    nodes = changes.pop("nodes_per_replica", 1)
+    pipeline = one.pipeline_parallel_size or 1
+    gpus = 0 if on_cpu else changes.pop("gpus_per_replica", (one.tensor_parallel_size or 4) * pipeline)
+    nodes = changes.pop("nodes_per_replica", pipeline)
     row = model(one.model)
     launch = Launch(
         model="/models" if one.weights.source != "hub" else row.id,

@@ -1,8 +1,12 @@
 """What the rendered objects cannot put right, said once, beside the plan's own warnings."""
 
+from homeport.manifests.pods import USER
 from homeport.manifests.targets import platform
-from homeport.manifests.weights import IMAGE_VOLUMES_SINCE
+from homeport.manifests.weights import IMAGE_VOLUMES_SINCE, size_gib
 from homeport.planning.types import ModelPlan, Plan
+
+SMALL_DISK_GIB = 60
+"""What a node's boot disk of 100 GB, the usual default, leaves for pods beside the system and an engine's image."""
 
 
 def cautions(plan: Plan) -> list[str]:
@@ -22,4 +26,15 @@ def _of_model(model: ModelPlan, target: str) -> list[str]:
         found.append(note)
     if spec.weights.source == "oci":
         found.append(f"its image volume needs Kubernetes {IMAGE_VOLUMES_SINCE} or newer")
+    if spec.weights.source == "local":
+        found.append(
+            f"user {USER} must be able to read {spec.weights.path} on {', '.join(spec.weights.nodes or ())}"
+        )
+    if spec.weights.source in ("hub", "object_store") and spec.weights.storage_class is None:
+        size, _ = size_gib(model)
+        if size > SMALL_DISK_GIB:
+            found.append(
+                f"each pod keeps {size} GiB of weights on its node's disk, more than most node pools come with: "
+                "give the pool larger disks, or name a weights.storage_class"
+            )
     return found

@@ -96,13 +96,18 @@ def _clients(plan: ModelPlan, where: Platform, ports: tuple[tuple[str, int | str
     kind = plan.spec.expose.kind
     if kind == "none":
         return Rule(why="only pods of this namespace are clients", same_namespace=True, ports=ports)
-    if kind == "load_balancer" or (kind in ("ingress", "gateway") and where.outside):
+    if kind == "load_balancer" or (kind in ("ingress", "gateway") and where.outside and not _nginx(plan)):
         return Rule(
             why="the load balancer's addresses lie outside the cluster, so anyone may reach this port",
             ports=ports,
         )
     reason = "the whole cluster are clients" if kind == "internal" else "the proxy may run in any namespace"
     return Rule(why=f"{reason}; metrics are on the same port", any_namespace=True, ports=ports)
+
+
+def _nginx(plan: ModelPlan) -> bool:
+    """Say whether the way in is an nginx that runs in the cluster."""
+    return plan.spec.expose.class_name is not None and "nginx" in plan.spec.expose.class_name
 
 
 def route(plan: ModelPlan, meta: Meta, where: Platform) -> Route | None:
@@ -113,7 +118,6 @@ def route(plan: ModelPlan, meta: Meta, where: Platform) -> Route | None:
     expose = plan.spec.expose
     notes = (where.route_note,) if where.route_note else ()
     if expose.kind == "ingress":
-        nginx = expose.class_name is not None and "nginx" in expose.class_name
         return Route(
             meta=meta,
             service=plan.spec.name,
@@ -125,7 +129,7 @@ def route(plan: ModelPlan, meta: Meta, where: Platform) -> Route | None:
                 "nginx.ingress.kubernetes.io/proxy-buffering": "off",
                 "nginx.ingress.kubernetes.io/proxy-read-timeout": "600",
             }
-            if nginx
+            if _nginx(plan)
             else {},
             notes=notes,
         )

@@ -135,6 +135,8 @@ def secrets(plan: Plan) -> list[Prerequisite]:
             because="access to the object store, as environment variables",
             commands=(f"kubectl --namespace {namespace} create secret generic {name} --from-env-file=FILE",),
         )
-        for name in dict.fromkeys(m.spec.weights.credentials for m in plan.models if m.spec.weights.credentials)
+        for name in dict.fromkeys(
+            m.spec.weights.credentials for m in plan.models if m.spec.weights.credentials
+        )
     )
     return found

@@ -24,15 +24,31 @@ SLOWEST_DOWNLOAD_GIB_S = 0.04
 HEADROOM = 1.2
 """Volume size / checkpoint size: a download keeps partial files beside whole ones."""
 
+TWICE = "mistralai/"
+"""Repositories of this owner hold the weights in two layouts (`consolidated*` beside the shards), and both are fetched."""
+
 VOLUME = "weights"
 HUB_CACHE = "hub-cache"
 ADAPTERS = "adapters"
 
-_DOWNLOAD = """set -eu
-# `hf` came with huggingface_hub 0.34; older images have the name before it.
-fetch=$(command -v hf || command -v huggingface-cli)
-"$fetch" download "$REPOSITORY" ${REVISION:+--revision "$REVISION"} --local-dir "$TARGET"
+DOWNLOAD = """\
+import os
+from huggingface_hub import snapshot_download
+
+target = os.environ["TARGET"]
+# left out: the same weights once more, in the formats of other frameworks
+others = ["original/*", "metal/*", "onnx/*", "*.pth", "*.gguf", "*.onnx", "*.h5", "*.msgpack"]
+snapshot_download(
+    os.environ["REPOSITORY"], revision=os.environ.get("REVISION"), local_dir=target, ignore_patterns=others
+)
+if "MARKER" in os.environ:
+    open(os.environ["MARKER"], "w").close()
 """
+"""Runs in the engine's own image. Not `hf download`: its way to name several patterns changed with 1.0 of the client."""
+
+_PYTHON = ("python3", "-c")
+# The image of TGI keeps its Python in an environment that only its entrypoint activates.
+_PYTHON_OF_TGI = ("/bin/sh", "-c", 'PATH="/usr/src/.venv/bin:$PATH" exec python3 -c "$1"', "sh")
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,13 +70,15 @@ def size_gib(plan: ModelPlan) -> tuple[int, str]:
     stored = plan.source.weight_bytes / 2**30
     if plan.spec.weights.size_gib is not None:
         return plan.spec.weights.size_gib, f"as the spec says; the checkpoint has {stored:.1f} GiB"
+    if plan.source.checkpoint.startswith(TWICE):
+        return math.ceil(
+            2 * stored * HEADROOM
+        ), f"{HEADROOM} x 2 x {stored:.1f} GiB: this repository holds the weights twice"
     return max(1, math.ceil(stored * HEADROOM)), f"{HEADROOM} x {stored:.1f} GiB of checkpoint"
 
 
 def slowest_download_s(plan: ModelPlan) -> int:
-    """Seconds that the download may take: the plan's estimate, or the slowest network that was measured."""
-    if plan.startup is not None and plan.startup.download_s:
-        return math.ceil(plan.startup.download_s * 4)
+    """Seconds that the download may take on the slowest network that was measured."""
     return math.ceil(plan.source.weight_bytes / 2**30 / SLOWEST_DOWNLOAD_GIB_S)
 
 
@@ -147,8 +165,8 @@ def _claim(plan: ModelPlan, where: Platform, namespace: str, part_of: str, image
     download = Container(
         name="download",
         image=image,
-        command=("/bin/sh", "-c"),
-        args=(_DOWNLOAD + 'touch "$MARKER"\n',),
+        command=_python(plan),
+        args=(DOWNLOAD,),
         env=(
             Env(name="REPOSITORY", value=plan.source.checkpoint),
             *(
@@ -338,8 +356,8 @@ def adapters(plan: ModelPlan, image: str) -> Delivery:
                 name=f"adapter-{number}",
                 why=f"fetches the LoRA adapter {a.name}",
                 image=image,
-                command=("/bin/sh", "-c"),
-                args=(_DOWNLOAD,),
+                command=_python(plan),
+                args=(DOWNLOAD,),
                 env=(
                     Env(name="REPOSITORY", value=sources[a.name]),
                     Env(name="TARGET", value=a.path),
@@ -355,6 +373,10 @@ def adapters(plan: ModelPlan, image: str) -> Delivery:
         wait_s=math.ceil(gib / SLOWEST_DOWNLOAD_GIB_S),
         fetches_in_pod=True,
     )
+
+
+def _python(plan: ModelPlan) -> tuple[str, ...]:
+    return _PYTHON_OF_TGI if plan.engine.engine == "tgi" else _PYTHON
 
 
 def _home_env() -> tuple[Env, ...]:
