@@ -1,5 +1,6 @@
 """Configs are read into exactly the parameters that their publishers state, family by family."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -229,9 +230,29 @@ def test_contexts_as_engines_take_them() -> None:
         architecture(base | {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}).context_tokens == 8192
     )
     assert architecture(base | {"rope_scaling": {"type": "linear", "factor": 4.0}}).context_tokens == 32768
+    linear = {"rope_type": "linear", "factor": 8.0}
+    gemma = text("gemma3_text", 512, 6, 8, 4, 1024, 1000, max_position_embeddings=131072, sliding_window=1024)
+    assert architecture(gemma | {"rope_scaling": linear}).context_tokens == 131072
     yarn = {"rope_type": "yarn", "factor": 32.0, "original_max_position_embeddings": 4096}
     assert architecture(base | {"rope_scaling": yarn}).context_tokens == 131072
     assert architecture({k: v for k, v in base.items() if k != "max_position_embeddings"}).context_tokens == 0
+
+
+@pytest.mark.parametrize("junk", [None, "x", 0, -3, 1.5, True, [1, 2], [], {}])
+def test_junk_is_an_error_with_a_name_or_is_left_out(junk: Any) -> None:
+    for name in (
+        "google/gemma-3-4b-it",
+        "deepseek-ai/DeepSeek-V3.2",
+        "openai/gpt-oss-20b",
+        "RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic",
+    ):
+        whole = config(name)
+        for part in ("", "text_config", "vision_config", "quantization_config", "rope_scaling"):
+            inside = whole.get(part) if part else whole
+            for key in inside if isinstance(inside, dict) else ():
+                changed = inside | {key: junk}
+                with suppress(SpecError):
+                    assert architecture(changed if not part else whole | {part: changed}).total_params > 0
 
 
 QUANTISED: list[tuple[dict[str, Any], dict[str, Any]]] = [

@@ -39,6 +39,13 @@ NO_ROPE = frozenset({"gpt2", "gpt_bigcode", "opt", "bloom", "mpt"})
 DTYPES = {"half": "float16", "fp16": "float16", "bf16": "bfloat16", "float": "float32", "fp32": "float32"}
 
 
+def number(value: Any, default: int) -> int:
+    """A whole number above zero, else the default: what stands in a file may be anything."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 1:
+        return int(value)
+    return default
+
+
 class Config:
     """One config: `text` is the language model's part, `top` the whole file."""
 
@@ -98,8 +105,8 @@ class Config:
         name = self.text.get("model_type") or self.top.get("model_type")
         if name:
             return str(name)
-        classes = self.text.get("architectures") or self.top.get("architectures") or ["unknown"]
-        return str(classes[0])
+        classes = self.text.get("architectures") or self.top.get("architectures")
+        return str(classes[0]) if isinstance(classes, list) and classes else "unknown"
 
     @cached_property
     def layers(self) -> int:
@@ -203,18 +210,27 @@ class Config:
 
         0 when the file doesn't say.
         """
-        limit = self.whole("max_position_embeddings") or 0
-        scaling = self.get("rope_scaling") or self.get("rope_parameters")
-        if isinstance(scaling, dict):
-            kind = str(scaling.get("rope_type") or scaling.get("type") or "default")
-            factor = scaling.get("factor")
-            if isinstance(factor, int | float):
-                if kind == "yarn":
-                    original = scaling.get("original_max_position_embeddings")
-                    return int((original or limit) * factor)
-                if kind in ("linear", "dynamic"):
-                    return int(limit * factor)
-        return limit
+        limit = max(0, self.whole("max_position_embeddings") or 0)
+        kind, factor, original = self._scaling
+        if kind == "yarn":
+            return int((original or limit) * factor)
+        # Gemma 3 states the scaled length already (vLLM `_get_and_verify_max_len`).
+        scaled = kind in ("linear", "dynamic") and not self.model_type.startswith("gemma3")
+        return int(limit * factor) if scaled else limit
+
+    @cached_property
+    def _scaling(self) -> tuple[str, float, int]:
+        """How positions are scaled: its kind ("" for none), factor and original length."""
+        found = self.get("rope_scaling") or self.get("rope_parameters")
+        if isinstance(found, dict) and isinstance(found.get("full_attention"), dict):
+            found = found["full_attention"]
+        if not isinstance(found, dict) or not found:
+            return "", 1.0, 0
+        factor = found.get("factor")
+        kind = str(found.get("rope_type") or found.get("type") or "default")
+        if not isinstance(factor, int | float) or isinstance(factor, bool) or factor <= 0:
+            factor = 1.0
+        return kind, float(factor), number(found.get("original_max_position_embeddings"), 0)
 
     @cached_property
     def rope_elements(self) -> int:
@@ -225,31 +241,24 @@ class Config:
         """
         if self.model_type in NO_ROPE:
             return 0
-        rows = self.whole("max_position_embeddings") or 0
-        scaling = self.get("rope_scaling") or self.get("rope_parameters") or {}
-        if isinstance(scaling.get("full_attention"), dict):
-            scaling = scaling["full_attention"]
-        kind = str(scaling.get("rope_type") or scaling.get("type") or "default")
-        factor = scaling.get("factor")
-        local = 0
-        if self.model_type in ("gemma3", "gemma3_text", "gemma4", "gemma4_text"):
-            local = rows
+        rows = max(0, self.whole("max_position_embeddings") or 0)
+        kind, factor, original = self._scaling
+        local = rows if self.model_type in ("gemma3", "gemma3_text", "gemma4", "gemma4_text") else 0
         # Every published gemma3 that reads images scales positions by 8 (google/gemma-3-4b-it config.json).
-        if not scaling and self.top.get("model_type") == "gemma3":
+        if not kind and self.top.get("model_type") == "gemma3":
             kind, factor = "linear", 8.0
-        if kind in ("linear", "dynamic") and factor:
+        if kind in ("linear", "dynamic"):
             rows = int(rows * factor)
-        elif kind == "yarn" and factor:
-            rows = int((scaling.get("original_max_position_embeddings") or rows) * factor)
+        elif kind == "yarn":
+            rows = int((original or rows) * factor)
         elif kind in ("longrope", "su"):
             rows += self.whole("original_max_position_embeddings") or 0
         if self.get("kv_lora_rank"):
             return rows * (self.whole("qk_rope_head_dim") or 0)
-        share = (
-            self.get("partial_rotary_factor")
-            or self.get("rotary_pct")
-            or scaling.get("partial_rotary_factor")
-        )
+        share = self.get("partial_rotary_factor") or self.get("rotary_pct")
+        given = self.get("rope_parameters")
+        if share is None and isinstance(given, dict):
+            share = given.get("partial_rotary_factor")
         wide = self.whole("rotary_dim") or int(self.head_dim * (share if isinstance(share, float) else 1.0))
         broad = self.whole("global_head_dim") or wide
         return rows * broad + local * wide

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from homeport.catalog.architecture_config import number
 from homeport.catalog.architecture_types import Quantization
 
 
@@ -28,13 +29,14 @@ def quantization(config: dict[str, Any]) -> Quantization | None:
     if method in ("compressed-tensors", "compressed_tensors"):
         return _compressed_tensors(raw, ignored, kv_cache)
     if method in ("gptq", "awq", "auto-round", "autoround"):
-        bits = int(raw.get("bits") or raw.get("w_bit") or 4)
-        group = int(raw.get("group_size") or raw.get("q_group_size") or 128)
+        bits = number(raw.get("bits") or raw.get("w_bit"), 4)
+        stated = raw.get("group_size") or raw.get("q_group_size")
+        group = 0 if stated == -1 else number(stated, 128)
         # GPTQ stores packed zero points even where the quantisation is symmetric.
         return Quantization(
             method=method,
             bits=bits,
-            group_size=max(group, 0),
+            group_size=group,
             zero_point=True,
             symmetric=method == "gptq" and raw.get("sym") is not False,
             ignored=ignored,
@@ -52,7 +54,7 @@ def quantization(config: dict[str, Any]) -> Quantization | None:
         )
     if method in ("fp8", "fbgemm_fp8", "ptpc_fp8"):
         block = raw.get("weight_block_size")
-        if isinstance(block, list) and len(block) == 2:
+        if isinstance(block, list) and len(block) == 2 and all(number(b, 0) for b in block):
             return Quantization(
                 method=method, bits=8, group_size=0, scale_bits=32, block=(int(block[0]), int(block[1])),
                 ignored=ignored, activation_bits=8, kv_cache=kv_cache,
@@ -141,11 +143,11 @@ def _compressed_tensors(
     weights = first.get("weights") if isinstance(first, dict) else None
     if not isinstance(weights, dict):
         return None
-    bits = int(weights.get("num_bits") or 8)
+    bits = number(weights.get("num_bits"), 8)
     strategy = weights.get("strategy") or ("group" if weights.get("group_size") else "channel")
     inputs = first.get("input_activations") if isinstance(first, dict) else None
-    activation_bits = int(inputs.get("num_bits") or 16) if isinstance(inputs, dict) else 16
-    group = int(weights.get("group_size") or 0)
+    activation_bits = number(inputs.get("num_bits"), 16) if isinstance(inputs, dict) else 16
+    group = number(weights.get("group_size"), 0)
     block = weights.get("block_structure")
     targets = first.get("targets") if isinstance(first, dict) else None
     named = tuple(str(t) for t in targets) if isinstance(targets, list) and "Linear" not in targets else ()
@@ -156,7 +158,9 @@ def _compressed_tensors(
         group_size={"tensor": -1, "channel": 0}.get(str(strategy), group or 128),
         scale_bits=8 if fp4 else (32 if strategy == "block" else 16),
         zero_point=weights.get("symmetric") is False,
-        block=(int(block[0]), int(block[1])) if isinstance(block, list) and len(block) == 2 else None,
+        block=(int(block[0]), int(block[1]))
+        if isinstance(block, list) and len(block) == 2 and all(number(b, 0) for b in block)
+        else None,
         ignored=ignored,
         targets=named,
         activation_bits=activation_bits,

@@ -10,9 +10,15 @@ def _int(part: dict[str, Any], *keys: str, default: int = 0) -> int:
         value = part.get(key)
         if isinstance(value, list) and value:
             value = value[0]
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 1:
             return int(value)
     return default
+
+
+def _ratio(part: dict[str, Any]) -> float:
+    """Width of the MLP in hidden widths."""
+    value = part.get("mlp_ratio")
+    return float(value) if isinstance(value, int | float) and value > 0 else 4.0
 
 
 def vision(config: dict[str, Any], text_hidden: int) -> Vision | None:
@@ -26,9 +32,7 @@ def vision(config: dict[str, Any], text_hidden: int) -> Vision | None:
         return None
     kind = str(part.get("model_type") or config.get("model_type") or "unknown")
     heads = _int(part, "num_attention_heads", "num_heads", "vt_num_attention_heads", default=16)
-    width = _int(part, "intermediate_size", "mlp_dim", "vt_intermediate_size") or int(
-        hidden * float(part.get("mlp_ratio") or 4)
-    )
+    width = _int(part, "intermediate_size", "mlp_dim", "vt_intermediate_size") or int(hidden * _ratio(part))
     patch = _int(part, "patch_size", default=14)
     image = _int(part, "image_size", default=0)
     merge = _int(part, "spatial_merge_size", "merge_kernel_size") or _int(config, "spatial_merge_size")
