@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from msgspec import UNSET, Struct
 
-from homeport.spec.source import Marks, Path, Placed, lines_of, place_at, printable, shown
+from homeport.spec.source import MAX_PROBLEMS, Marks, Path, Placed, lines_of, place_at, printable, shown
 
 MAX_CHARACTERS = 8 * 1024 * 1024
 MAX_DEPTH = 24
@@ -192,6 +192,8 @@ class _Composer:
                 column=mark.column + 1,
             )
         )
+        if len(self.problems) > MAX_PROBLEMS:
+            raise _StopReadingError
 
     def _open(self, values: Any, event: Any) -> None:
         frames = self.frames
@@ -314,6 +316,7 @@ _REWRITTEN = frozenset({"auto", "tensorrt-llm"})
 
 # words of libyaml's or PyYAML's own parser -> what to tell the user
 _SYNTAX = (
+    ("nesting depth", "nested too deeply", "a spec is a few levels deep"),
     ("node content", "a value is missing, or a list or mapping is not closed", "close every '[' and '{'"),
     (
         "mapping values are not allowed",

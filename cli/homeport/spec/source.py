@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -10,6 +11,7 @@ from homeport.errors import Problem, SpecError
 
 Path = tuple[str | int, ...]
 MAX_STEPS = 8
+MAX_PROBLEMS = 200
 _LINE_BREAK = re.compile("\r\n|\r|\n")
 
 
@@ -105,9 +107,10 @@ class Source(Struct, frozen=True, kw_only=True):
         return lines[number - 1] if 0 < number <= len(lines) else ""
 
 
-def lines_of(text: str) -> list[str]:
+@lru_cache(maxsize=4)
+def lines_of(text: str) -> tuple[str, ...]:
     """Return the lines of a text as editors and YAML count them (`str.splitlines` splits at more than line breaks)."""
-    return _LINE_BREAK.split(text)
+    return tuple(_LINE_BREAK.split(text))
 
 
 def place_at(text: str, offset: int) -> tuple[int, int]:
@@ -117,8 +120,13 @@ def place_at(text: str, offset: int) -> tuple[int, int]:
 
 
 def spec_error(problems: Iterable[Problem], source: Source) -> SpecError:
-    """Return the error that carries `problems` in the order of the source."""
-    return SpecError(sorted(problems, key=lambda problem: position(problem, source)), source)
+    """Return the error that carries `problems` in the order of the source; of very many, the first."""
+    ordered = sorted(problems, key=lambda problem: position(problem, source))
+    if len(ordered) > MAX_PROBLEMS:
+        line, column = position(ordered[MAX_PROBLEMS], source)
+        more = f"and {len(ordered) - MAX_PROBLEMS} more problems from here on"
+        ordered[MAX_PROBLEMS:] = [Placed(message=more, line=line, column=column)]
+    return SpecError(ordered, source)
 
 
 def position(problem: Problem, source: Source) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from homeport.spec.compose import MERGE_KEY, Refused
 from homeport.spec.hints import OTHER_NAMES, OTHER_VALUES, list_help, number_help, suggest, truth_help
 from homeport.spec.models import SecretRef, Spec
 from homeport.spec.semantics import PART_CHECKS, check_hosts, check_names
-from homeport.spec.source import Path, Placed, Source, shown
+from homeport.spec.source import MAX_PROBLEMS, Path, Placed, Source, shown
 from homeport.text import nearest, one_of
 
 MAX_NAMES = 24
@@ -56,6 +56,7 @@ def _expose(model: dict[str, Any]) -> Any:
 class _Walker:
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.unknown = 0
 
     def struct(self, value: Any, cls: type[msgspec.Struct], path: Path) -> Iterator[Problem]:
         """Check a mapping against a Struct; where it is whole, check what its fields must hold together."""
@@ -252,6 +253,9 @@ class _Walker:
 
     def _unknown(self, key: str, value: Any, cls: type[msgspec.Struct], path: Path) -> Problem:
         known = list(fields(cls))
+        self.unknown += 1
+        if self.unknown > MAX_PROBLEMS:  # nobody reads these, and guessing takes its time
+            return Problem(message="unknown field", path=(*path, key), value=value)
         close = [OTHER_NAMES[key]] if OTHER_NAMES.get(key) in known else nearest(key, known, 1)
         elsewhere = None if close else _elsewhere(key)
         if close:
