@@ -9,19 +9,9 @@ from typing import Any
 _PLAIN = re.compile(
     r"(?:[A-Za-z/]|--[A-Za-z])(?:[A-Za-z0-9_./@+=:-]*[A-Za-z0-9_./@+=-])?|[0-9]+(?:[KMGT]i|m)"
 )
-# Text that single quotes hold as it is: easier to read where it has double quotes in it.
-_SINGLE = re.compile(r"[ !\"-&(-~]+")
 # Words that some reader takes for a boolean or null (YAML 1.1: y, n, yes, no, on, off too).
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-# What a double-quoted scalar must escape: its own marks, and what is not printable in YAML 1.1.
-_ESCAPED = re.compile(
-    '["\\\\\x00-\x1f\x7f-\xa0\xad\u2028\u2029\ud800-\udfff\ue000-\uf8ff\ufeff\ufffe\uffff]|[\U000e0000-\U0010ffff]'
-)
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-# Lines of a literal block: no trailing blanks, nothing but printable characters.
-_BLOCK = re.compile(
-    "(?:[!-~\xa1-\xac\xae-\u2027\u202a-\ud7ff][ -~\xa1-\xac\xae-\u2027\u202a-\ud7ff]*)(?:\n|$)"
-)
 
 
 def is_plain(text: str) -> bool:
@@ -44,30 +34,28 @@ def scalar(value: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    """`text` in quotes, on one line: double ones, or single ones around text that has double ones in it."""
-    if '"' in text and _SINGLE.fullmatch(text):
-        return f"'{text}'"
-    return f'"{_ESCAPED.sub(_escape, text)}"'
+    """`text` in quotes, on one line: double ones, or single ones around text that has double ones in it.
+
+    What Python calls printable is printable to YAML too; everything else is escaped.
+    """
+    if text.isprintable():
+        if '"' in text and "'" not in text:
+            return f"'{text}'"
+        if '"' not in text and "\\" not in text:
+            return f'"{text}"'
+    return '"' + "".join(_SHORT.get(c) or (c if c.isprintable() else _escape(ord(c))) for c in text) + '"'
 
 
-def _escape(match: re.Match[str]) -> str:
-    char = match.group()
-    code = ord(char)
-    return _SHORT.get(char) or (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+def _escape(code: int) -> str:
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def block(text: str, indent: int) -> str:
     """`text` as a literal block whose lines begin with `indent` blanks, or quoted where a block cannot hold it."""
     lines = text.split("\n")
     body = lines[:-1] if lines[-1] == "" else lines
-    clean = body and all(line == "" or _BLOCK.fullmatch(line.lstrip(" ") or "\t") for line in body)
-    if (
-        not clean
-        or body[0] == ""
-        or body[0][0] == " "
-        or body[-1] == ""
-        or any(b.endswith(" ") for b in body)
-    ):
+    fits = body and body[0] and body[-1] and body[0][0] != " "
+    if not fits or any(line.endswith(" ") or not line.isprintable() for line in body):
         return quoted(text)
     pad = " " * indent
     return ("|\n" if lines[-1] == "" else "|-\n") + "\n".join(pad + line if line else "" for line in body)
