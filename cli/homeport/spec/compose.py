@@ -111,10 +111,11 @@ class _StopReadingError(Exception):
 class _Frame:
     """A mapping or sequence that is open."""
 
-    __slots__ = ("event", "key", "key_event", "places", "skip", "values")
+    __slots__ = ("event", "is_mapping", "key", "key_event", "places", "skip", "values")
 
     def __init__(self, values: Any, event: Any) -> None:
         self.values = values
+        self.is_mapping = type(values) is dict
         self.places: dict[str | int, Marks] = {}
         self.event = event
         self.key: str | None = None
@@ -130,6 +131,7 @@ class _Composer:
         self.rewrite = False
         self.complete = True
         self.frames: list[_Frame] = []
+        self.plain: dict[str, Any] = dict(_WORDS)  # plain text that has been read before -> its value
 
     def read(self, events: Any) -> None:
         """Build the tree; keep what is already built in `root` when the text turns out to be broken."""
@@ -151,8 +153,9 @@ class _Composer:
             event = get()
             kind = type(event)
             if kind is ScalarEvent:
-                if frames and frames[-1].key is None and type(frames[-1].values) is dict:
-                    self._key(frames[-1], event)
+                frame = frames[-1] if frames else None
+                if frame is not None and frame.is_mapping and frame.key is None:
+                    self._key(frame, event)
                 else:
                     self._add(self._scalar(event), event, event.end_mark, None)
             elif kind is MappingStartEvent or kind is SequenceStartEvent:
@@ -161,7 +164,7 @@ class _Composer:
                 frame = frames.pop()
                 self._add(frame.values, frame.event, event.end_mark, frame.places)
             elif kind is AliasEvent:
-                if frames and frames[-1].key is None and type(frames[-1].values) is dict:
+                if frames and frames[-1].is_mapping and frames[-1].key is None:
                     self._note(event, "a key must be plain text, not an alias")
                     raise _StopReadingError
                 self._note(
@@ -177,7 +180,7 @@ class _Composer:
                 return
 
     def _path(self) -> Path:
-        steps = (f.key if type(f.values) is dict else len(f.values) for f in self.frames)
+        steps = (f.key if f.is_mapping else len(f.values) for f in self.frames)
         return tuple(step for step in steps if step is not None)
 
     def _note(self, event: Any, message: str, help: str | None = None, value: Any = UNSET) -> None:  # noqa: A002
@@ -197,7 +200,7 @@ class _Composer:
 
     def _open(self, values: Any, event: Any) -> None:
         frames = self.frames
-        if frames and frames[-1].key is None and type(frames[-1].values) is dict:
+        if frames and frames[-1].is_mapping and frames[-1].key is None:
             self._note(
                 event,
                 "a key must be plain text, not a mapping or a list",
@@ -240,7 +243,7 @@ class _Composer:
             self.root = value
             return
         frame = self.frames[-1]
-        if type(frame.values) is dict:
+        if frame.is_mapping:
             if not frame.skip:
                 frame.values[frame.key] = value
                 frame.places[frame.key or ""] = Marks(frame.key_event, event, end, children)
@@ -265,16 +268,20 @@ class _Composer:
         text: str = event.value
         if event.anchor or event.tag:
             self._refuse(event)
-            return REFUSED if event.tag else self._resolve(text, event)
+            if event.tag:
+                return REFUSED
         if event.style:
             if text in _REWRITTEN:
                 self.rewrite = True
             return text if text.isprintable() else self._unprintable(text, event)
-        return self._resolve(text, event)
+        if text in self.plain:
+            return self.plain[text]
+        value = self._resolve(text, event)
+        if value is not REFUSED:  # what is refused is reported wherever it stands
+            self.plain[text] = value
+        return value
 
     def _resolve(self, text: str, event: Any) -> Any:
-        if text in _WORDS:
-            return _WORDS[text]
         if text[0] in "0123456789.+-":
             match = _NUMBER.fullmatch(text)
             if match:
