@@ -47,7 +47,7 @@ def test_help_fits_a_screen_and_groups_by_job() -> None:
 def test_the_line_in_the_overview_is_the_commands_own(name: str) -> None:
     module, attribute, text = BY_NAME[name]
     command = getattr(import_module(f"homeport.commands.{module}"), attribute)
-    assert command.help.splitlines()[0] == text
+    assert command.help.startswith(text.removesuffix("."))
 
 
 def test_every_command_has_two_examples() -> None:

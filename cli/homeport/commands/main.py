@@ -20,7 +20,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str, str]]] = {
     "Decide": {
         "init": ("init", "init", "Write a commented spec to start from."),
         "plan": ("plan", "plan", "Say what to run a model on, and why."),
-        "cost": ("cost", "cost", "Say what that costs a month, next to the APIs."),
+        "cost": ("cost", "cost", "Say what own hosting costs a month, next to the APIs."),
     },
     "Deploy": {
         "render": ("render", "render", "Write the Kubernetes manifests of a plan."),
@@ -160,7 +160,8 @@ def _invoke(args: list[str], out: Output) -> int:
 
 def _usage_help(error: click.UsageError) -> str:
     if isinstance(error, click.NoSuchOption) and error.possibilities:
-        return f"did you mean {' or '.join(sorted(error.possibilities))}?"
+        best = nearest(error.option_name, error.possibilities) or sorted(error.possibilities)
+        return f"did you mean {' or '.join(best)}?"
     given = getattr(error, "help", None)
     if given:
         return str(given)
