@@ -89,6 +89,22 @@ PUBLISHED: dict[str, tuple[int, dict[str, Any]]] = {
     "Qwen/Qwen2.5-VL-7B-Instruct": (8_292_166_656, text(
         "qwen2_5_vl", 3584, 28, 28, 4, 18944, 152064, tie_word_embeddings=False,
         vision_config=QWEN_VISION | {"model_type": "qwen2_5_vl", "hidden_size": 1280, "intermediate_size": 3420, "out_hidden_size": 3584})),
+    "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16": (31_577_937_344, text(
+        "nemotron_h", 2688, 52, 32, 2, 1856, 131072, head_dim=128, n_routed_experts=128, num_experts_per_tok=6,
+        moe_intermediate_size=1856, moe_shared_expert_intermediate_size=3712, n_shared_experts=1, mamba_num_heads=64,
+        mamba_head_dim=64, n_groups=8, ssm_state_size=128, conv_kernel=4,
+        hybrid_override_pattern="MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME")),
+    "OpenGVLab/InternVL3-8B": (7_944_373_760, {
+        "model_type": "internvl_chat", "llm_config": text("qwen2", 3584, 28, 28, 4, 18944, 151674),
+        "vision_config": {"model_type": "intern_vit_6b", "hidden_size": 1024, "num_hidden_layers": 24,
+                          "num_attention_heads": 16, "intermediate_size": 4096, "image_size": 448, "patch_size": 14}}),
+    "microsoft/Phi-4-mini-instruct": (3_836_021_760, text("phi3", 3072, 32, 24, 8, 8192, 200064, tie_word_embeddings=True)),
+    "baichuan-inc/Baichuan2-7B-Chat": (7_505_973_248, text("baichuan", 4096, 32, 32, None, 11008, 125696)),
+    "mosaicml/mpt-7b": (6_649_286_656, {
+        "model_type": "mpt", "d_model": 4096, "n_layers": 32, "n_heads": 32, "max_seq_len": 2048, "vocab_size": 50432}),
+    "bigcode/starcoder": (15_517_456_384, {
+        "model_type": "gpt_bigcode", "n_embd": 6144, "n_layer": 40, "n_head": 48, "multi_query": True, "vocab_size": 49152,
+        "n_positions": 8192, "n_inner": 24576}),
     "llava-hf/llava-1.5-7b-hf": (7_063_427_072, {
         "model_type": "llava", "text_config": text("llama", 4096, 32, 32, None, 11008, 32064),
         "vision_config": {"model_type": "clip_vision_model", "hidden_size": 1024, "intermediate_size": 4096,

@@ -108,6 +108,7 @@ def layer_attention(read: Config, layer: int) -> Attention:
         head_dim=head_dim,
         v_head_dim=read.whole("v_head_dim") or head_dim,
         window_tokens=window,
+        beside=_state(read, "mamba") if read.model_type == "falcon_h1" else None,
         shares_cache=layer >= read.layers - shared,
     )
 

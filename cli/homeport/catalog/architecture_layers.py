@@ -76,6 +76,8 @@ def _bias(read: Config) -> tuple[bool, bool, bool]:
 def layer_weights(read: Config, attention: Attention, mlp: str, layer: int) -> tuple[Weight, ...]:
     """The weights of layer number `layer`."""
     weights = [*_attention_weights(read, attention)]
+    if attention.beside:
+        weights += _mamba_weights(read, attention.beside)
     if mlp == "moe":
         weights += _moe_weights(read)
     if mlp == "dense" or (mlp == "moe" and read.model_type in GEMMA4):

@@ -44,7 +44,7 @@ class Attention(msgspec.Struct, frozen=True, kw_only=True):
     (a state of fixed size: `conv_elements` in the model's dtype and `state_elements` of `state_bytes_each` bytes, 0 for the
     model's dtype, over `state_heads`), "none". `latent_rank` above 0 is multi-head latent
     attention: `latent_rank` + `rope_dim` elements a token instead of keys and values; `index_bytes` is a sparse
-    indexer's cache beside it. `shares_cache` layers read another layer's cache.
+    indexer's cache beside it. `shares_cache` layers read another layer's cache; `beside` is a state layer on the same input (Falcon H1).
     """
 
     kind: str
@@ -62,6 +62,7 @@ class Attention(msgspec.Struct, frozen=True, kw_only=True):
     state_elements: int = 0
     state_heads: int = 0
     state_bytes_each: int = 0
+    beside: "Attention | None" = None
 
     @property
     def keeps_tokens(self) -> bool:

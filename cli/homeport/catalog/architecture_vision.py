@@ -157,7 +157,17 @@ def _weights(
             out.append((1, plain("multi_modal_projector.mm_input_projection_weight", hidden * text + hidden)))
         else:
             layers_used = config.get("vision_feature_layer")
-            features = hidden * (len(layers_used) if isinstance(layers_used, list) else 1)
+            if kind.startswith("intern"):
+                # Four patches are folded into one token, and every layer scales its outputs.
+                out += [
+                    (layers, plain("vision_tower.layers.scale", 2 * hidden)),
+                    (1, plain("multi_modal_projector.norm", 8 * hidden)),
+                ]
+            features = (
+                (4 if kind.startswith("intern") else 1)
+                * hidden
+                * (len(layers_used) if isinstance(layers_used, list) else 1)
+            )
             out += [
                 (1, linear("multi_modal_projector.linear_1", features, text, "column")),
                 (1, linear("multi_modal_projector.linear_2", text, text, "row")),

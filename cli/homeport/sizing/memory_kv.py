@@ -66,6 +66,16 @@ def state_bytes(attention: Attention, tensor: int, each: int) -> int:
     return -(-attention.conv_elements // tensor) * each + -(-attention.state_elements // tensor) * kept
 
 
+def _key(attention: Attention, tensor: int, each: int, *, hybrid: bool) -> tuple[str, int, int | None] | None:
+    """What distinguishes a layer's cache: its kind, bytes (of a token, or of a state), and window; None without a cache."""
+    if attention.kind in ("mamba", "linear"):
+        return attention.kind, state_bytes(attention, tensor, each), None
+    if not attention.keeps_tokens:
+        return None
+    size = _page_tokens_bytes(attention, tensor, each)
+    return (attention.kind, size, attention.window_tokens) if hybrid else ("full", size, None)
+
+
 @lru_cache(maxsize=4096)
 def layout(
     arch: Architecture, layers: tuple[int, ...], tensor: int, each: int, block_tokens: int, *, hybrid: bool
@@ -75,19 +85,12 @@ def layout(
     whole: dict[tuple[str, int, int | None], int] = {}
     mine = set(layers)
     for i in range(arch.layers):
-        attention = arch.attention_of(i)
-        if attention.kind in ("mamba", "linear"):
-            key: tuple[str, int, int | None] = (attention.kind, state_bytes(attention, tensor, each), None)
-        elif attention.keeps_tokens:
-            kind, window = attention.kind, attention.window_tokens
-            if not hybrid:
-                kind, window = "full", None
-            key = (kind, _page_tokens_bytes(attention, tensor, each), window)
-        else:
-            continue
-        whole[key] = whole.get(key, 0) + 1
-        if i in mine:
-            counts[key] = counts.get(key, 0) + 1
+        for attention in (arch.attention_of(i), arch.attention_of(i).beside):
+            key = _key(attention, tensor, each, hybrid=hybrid) if attention else None
+            if key:
+                whole[key] = whole.get(key, 0) + 1
+                if i in mine:
+                    counts[key] = counts.get(key, 0) + 1
     if not counts:
         return Layout(groups=(), block_bytes=0, block_tokens=block_tokens, page_bytes=0)
     if (
