@@ -278,6 +278,24 @@ def test_secrets_are_named_and_never_written(plans) -> None:
     assert env["HF_TOKEN"]["valueFrom"] == {"secretKeyRef": {"name": "hub", "key": "t"}}
 
 
+def test_a_simulator_needs_neither_weights_nor_adapters_nor_a_token(plans) -> None:
+    for source in ({"source": "hub"}, {"source": "pvc"}, {"source": "oci"}):
+        made = plans.spec(
+            "kind",
+            {
+                "engine": "simulator",
+                "weights": source,
+                "adapters": [{"name": "a", "source": "o/r"}],
+                "hub_token": {"secret": "hub", "key": "t"},
+            },
+        )
+        found = objects(plans.plan(made))
+        assert {o["kind"] for o in found.values()}.isdisjoint({"Job", "PersistentVolumeClaim"})
+        pod = pod_of(found["Deployment/assistant"])
+        assert "initContainers" not in pod
+        assert "HF_TOKEN" not in {e["name"] for e in pod["containers"][0]["env"]}
+
+
 def test_a_shared_volume_is_filled_once_and_waited_for(plans) -> None:
     made = plans.spec(
         "gke", {"weights": {"source": "pvc", "revision": "abc"}, "hub_token": {"secret": "h", "key": "t"}}

@@ -85,7 +85,7 @@ def server_pod(
         readiness=None if wanted else _probe(server.readiness),
         liveness=None if wanted or server.liveness is None else _probe(server.liveness),
         pre_stop_s=server.drain.pre_stop_s or None,
-        pre_stop_why="proxies need a moment to see that the pod left the endpoints",
+        pre_stop_why="proxies need a moment to see that the pod left the endpoints (Kubernetes 1.30 or newer)",
         mounts=(*delivery.mounts, *mounts, *file_mounts),
     )
     annotations = {"homeport/files": weights.checksum(server.files)} if server.files else {}
@@ -148,7 +148,7 @@ def _environment(plan: ModelPlan, server: Server) -> tuple[Env, ...]:
     key = plan.spec.api_key
     if key is not None and server.api_key_variable:
         env.append(Env(name=server.api_key_variable, secret=key.secret, key=key.key))
-    if not plan.launch.offline:
+    if plan.spec.weights.source == "hub" and weights.loads_weights(plan):
         env += weights.token_env(plan)
     return tuple(env)
 

@@ -152,11 +152,12 @@ def _gauge(plan: ModelPlan, name: str, where: str) -> str:
 def _threshold(plan: ModelPlan, *, by_rate: bool) -> tuple[str, str]:
     capacity = plan.capacity
     if capacity is None:
-        # Nothing is known about one replica: share the peak's load among the planned replicas.
-        rate = plan.peak_requests_per_s / max(1, plan.replicas_planned)
         if by_rate:
-            return _number(rate), "the peak's requests/s shared by the planned replicas: capacity unknown"
-        return "1", "capacity of a replica unknown: one more replica for each request that waits"
+            rate = plan.peak_requests_per_s / max(1, plan.replicas_planned)
+            return _number(
+                rate
+            ), "capacity of a replica unknown: the peak's requests/s, shared by the planned replicas"
+        return "1", "capacity of a replica unknown: an assumption, one request at a time"
     if by_rate:
         return (
             _number(capacity.requests_per_s / TOLERANCE),

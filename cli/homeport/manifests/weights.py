@@ -90,8 +90,7 @@ def delivery(
     Raises SpecError where the spec lacks what the source needs; paths are relative to the model's spec.
     """
     source = plan.spec.weights.source
-    needs_weights = plan.launch.model.startswith("/") or any(w.name == HUB_CACHE for w in server.writable)
-    if not needs_weights:
+    if not loads_weights(plan):
         return Delivery()
     if source == "hub":
         return _hub(plan, server)
@@ -102,6 +101,11 @@ def delivery(
     if source == "object_store":
         return _object_store(plan)
     return _local(plan, namespace, part_of)
+
+
+def loads_weights(plan: ModelPlan) -> bool:
+    """Say whether the engine loads weights at all: the simulator answers without any."""
+    return plan.engine.engine != "simulator"
 
 
 def missing(field: str, source: str) -> SpecError:
@@ -337,7 +341,7 @@ def adapters(plan: ModelPlan, image: str) -> Delivery:
     fetched = [
         a for a in plan.launch.adapters if not (a.path.startswith(under) or sources[a.name].startswith("/"))
     ]
-    if not fetched:
+    if not fetched or not loads_weights(plan):
         return Delivery()
     folder = "/" + fetched[0].path.strip("/").split("/")[0]
     gib = len(fetched)
