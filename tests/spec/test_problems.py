@@ -128,3 +128,8 @@ def test_an_error_without_a_source_still_says_what_is_wrong() -> None:
     error = SpecError([Problem(message="does not fit", path=MODEL, help="more GPUs")])
     assert describe_all(error) == ["models[0]: does not fit\nhelp: more GPUs"]
     assert describe(Problem(message="x"), Source(name="a.yaml")) == "a.yaml:1:1: x"
+
+
+def test_flags_do_not_hide_that_a_file_is_no_utf_8() -> None:
+    with pytest.raises(SpecError, match="0xe9"):
+        load_with(SPEC.encode() + b"# caf\xe9\n", "x", {(*MODEL, "precision"): ("fp8", "--precision")})

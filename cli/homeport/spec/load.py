@@ -1,14 +1,18 @@
 """The user's file, or the flags of a command, to a `Spec`: all that is wrong at once, each with its place."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from homeport.errors import Problem
-from homeport.spec.compose import Composed, compose, decode
-from homeport.spec.models import Spec
 from homeport.spec.source import Placed, Source, spec_error
+
+if TYPE_CHECKING:  # YAML and the models are imported when a spec is read: a command's --help reads none
+    from homeport.spec.compose import Composed
+    from homeport.spec.models import Spec
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -23,16 +27,26 @@ def load(text: str | bytes, name: str) -> Loaded:
 
     Raises `SpecError` with every problem, in the order of the file.
     """
-    if isinstance(text, bytes):
-        text, undecodable = decode(text)
-        if undecodable:
-            raise spec_error([undecodable], Source(name=name, text=text))
-    text = text.removeprefix("\ufeff")
+    from homeport.spec.compose import compose
+
+    text = as_text(text, name)
     composed = compose(text)
     source = Source(name=name, text=text, places=composed.places)
     if not composed.complete:
         raise spec_error(composed.problems, source)
     return Loaded(spec=_spec(composed, source), source=source)
+
+
+def as_text(text: str | bytes, name: str) -> str:
+    """Return the text of a file in UTF-8, without a byte order mark. Raises `SpecError` where it is not UTF-8."""
+    if isinstance(text, str):
+        return text.removeprefix("\ufeff")
+    from homeport.spec.compose import decode
+
+    decoded, undecodable = decode(text)
+    if undecodable:
+        raise spec_error([undecodable], Source(name=name, text=decoded))
+    return decoded
 
 
 def _spec(composed: Composed, source: Source) -> Spec:
@@ -60,6 +74,8 @@ def to_spec(value: dict[str, Any], source: Source, problems: list[Problem], rewr
 
     Raises `SpecError` with `problems` and whatever else is wrong.
     """
+    from homeport.spec.models import Spec
+
     if rewrite:
         from homeport.spec.rewrite import rewritten
 

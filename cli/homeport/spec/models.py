@@ -1,6 +1,8 @@
 """What a spec may say. Every field has a description: it feeds the JSON Schema, the reference and the errors.
 
-`None` means "auto": homeport computes it and `plan --explain` says how. Unknown fields are errors.
+`None` means "auto": homeport computes it and `plan --explain` says how. In a file, `auto` for an optional field is the
+same as leaving it out; an empty value (null) is an error, since it is as likely a value that was forgotten. Unknown
+fields are errors.
 """
 
 from typing import Annotated, Literal

@@ -6,7 +6,7 @@ from typing import Any
 
 from homeport.errors import Problem, SpecError
 from homeport.spec.compose import compose
-from homeport.spec.load import Loaded, load, to_spec
+from homeport.spec.load import Loaded, as_text, load, to_spec
 from homeport.spec.source import Path, Source, spec_error
 
 Overrides = Mapping[Path, tuple[Any, str]]
@@ -90,7 +90,7 @@ def load_with(text: str | bytes, name: str, overrides: Overrides) -> Loaded:
     """
     if not overrides:
         return load(text, name)
-    plain = text.decode("utf-8-sig", "replace") if isinstance(text, bytes) else text.removeprefix("\ufeff")
+    plain = as_text(text, name)
     composed = compose(plain)
     value = composed.value
     if composed.problems or not composed.complete or not isinstance(value, dict):
