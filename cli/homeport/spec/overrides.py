@@ -5,7 +5,6 @@ from itertools import pairwise
 from typing import Any
 
 from homeport.errors import Problem, SpecError
-from homeport.spec.compose import compose
 from homeport.spec.load import Loaded, as_text, load, to_spec
 from homeport.spec.source import Path, Source, spec_error
 
@@ -90,6 +89,8 @@ def load_with(text: str | bytes, name: str, overrides: Overrides) -> Loaded:
     """
     if not overrides:
         return load(text, name)
+    from homeport.spec.compose import compose
+
     plain = as_text(text, name)
     composed = compose(plain)
     value = composed.value
