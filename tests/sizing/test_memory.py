@@ -170,6 +170,18 @@ def test_quantised_on_load_and_what_stays_in_16_bit() -> None:
     assert "131" in early.reason
 
 
+def test_a_checkpoints_own_cache_format() -> None:
+    scheme = {"quant_method": "modelopt", "quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}
+    model = architecture(config("meta-llama/Llama-3.1-8B-Instruct") | {"quantization_config": scheme})
+    by_version = {
+        v: size(model, H100, Settings(engine_version=v, max_model_len=8192)).kv_bytes_per_token
+        for v in ("0.11", "0.33.0")
+    }
+    assert by_version == {"0.11": 131072, "0.33.0": 65536}
+    told = Settings(engine_version="0.33.0", max_model_len=8192, kv_cache_dtype="fp16")
+    assert size(model, H100, told).kv_bytes_per_token == 131072
+
+
 def test_parts_that_a_config_leaves_out_follow_the_stated_bytes() -> None:
     plain = config("meta-llama/Llama-3.1-8B-Instruct")
     more = architecture(plain | {"weight_bytes": int(plain["weight_bytes"] * 1.05)})

@@ -38,7 +38,6 @@ def quantization(config: dict[str, Any]) -> Quantization | None:
             bits=bits,
             group_size=group,
             zero_point=True,
-            symmetric=method == "gptq" and raw.get("sym") is not False,
             ignored=ignored,
             kv_cache=kv_cache,
         )

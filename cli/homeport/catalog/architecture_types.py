@@ -102,7 +102,7 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True):
     """How a checkpoint stores its linear weights.
 
     `bits` of a weight; `group_size` weights share a scale of `scale_bits` (0: one scale an output channel, -1: one a
-    tensor) and, with `zero_point`, an offset of `bits` (which a `symmetric` one stores but no kernel reads); `block` is a two-dimensional group. `ignored` are module
+    tensor) and, with `zero_point`, an offset of `bits`; `block` is a two-dimensional group. `ignored` are module
     names (exact, `*` patterns, or `re:` expressions) that stay in the model's dtype; `only` restricts to weight groups,
     `targets` (where given) to module names.
     """
@@ -112,7 +112,6 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True):
     group_size: int
     scale_bits: int = 16
     zero_point: bool = False
-    symmetric: bool = False
     block: tuple[int, int] | None = None
     ignored: tuple[str, ...] = ()
     only: tuple[str, ...] = ()

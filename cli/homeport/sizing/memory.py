@@ -114,13 +114,16 @@ def lora_gib(arch: Architecture, layers: tuple[int, ...], settings: Settings) ->
     return settings.adapters * rank * elements * 2 / GIB
 
 
-def _kv_bytes(arch: Architecture, settings: Settings, each: int) -> int:
-    """Bytes of an element of the cache: the flag, else what the checkpoint's scales ask for, else the weights' dtype."""
+def _kv_bytes(arch: Architecture, rule: Rules, settings: Settings, each: int) -> int:
+    """Bytes of an element of the cache: the flag, else what the checkpoint's scales ask for, else the weights' dtype.
+
+    vLLM follows a checkpoint's scheme since 0.12 (`Attention.__init__`: kv_cache_scheme), TensorRT-LLM always.
+    """
     if settings.kv_cache_dtype != "auto":
         return CACHE_BYTES.get(settings.kv_cache_dtype, each)
-    if arch.quantization and arch.quantization.kv_cache == "fp8":
-        return 1
-    return each
+    follows = rule.engine == "trtllm" or (rule.engine == "vllm" and rule.version >= (0, 12))
+    quant = arch.quantization
+    return 1 if follows and quant and quant.kv_cache == "fp8" and quant.method != "quark" else each
 
 
 @lru_cache(maxsize=8192)
@@ -144,9 +147,9 @@ def budget(arch: Architecture, gpu: Gpu, settings: Settings, fitted: Fitted = FI
         notes.append(f"{gpu.id} has no bfloat16: float16 is taken")
     each = DTYPE_BYTES.get(arch.dtype if dtype == "auto" else dtype, 2)
     loaded = weights(arch, tensor, pipeline, dtype, settings.quantization, rule.engine, gpu.vendor == "AMD")
-    many = tensor * pipeline > 1
-    small = const.CONTEXT_GIB if large_gpu(gpu) or "A100" in gpu.id else const.CONTEXT_SMALL_GPU_GIB
-    held = const.CONTEXT_PARALLEL_GIB if many else small
+    held = const.CONTEXT_GIB if large_gpu(gpu) or "A100" in gpu.id else const.CONTEXT_SMALL_GPU_GIB
+    if tensor * pipeline > 1:
+        held = const.CONTEXT_PARALLEL_GIB if _switched(gpu) else held + const.NON_TORCH_NO_SWITCH_GIB
     outside = non_torch_gib(arch, gpu, rule, settings, fitted)
     fraction = rule.utilization * usable
     ranks = []
@@ -173,7 +176,7 @@ def budget(arch: Architecture, gpu: Gpu, settings: Settings, fitted: Fitted = FI
             arch,
             layers,
             tensor,
-            _kv_bytes(arch, settings, each),
+            _kv_bytes(arch, rule, settings, each),
             rule.block_tokens,
             hybrid=rule.hybrid_groups,
         )

@@ -115,22 +115,21 @@ def shard(weight: Weight, size: int) -> tuple[int, int, int]:
     return inputs, outputs, bias
 
 
-def _bytes(
+def _sizes(
     weight: Weight, size: int, quant: Quantization | None, each: int, *, loaded: bool, rocm: bool = False
-) -> int:
-    """Bytes of one GPU's part of a weight; `loaded` with what an engine pads."""
+) -> tuple[int, int]:
+    """Bytes of one GPU's part of a weight, and of its scales and bias; `loaded` with what an engine pads."""
     inputs, outputs, bias = shard(weight, size)
     elements = inputs * outputs
     if quant is None:
-        return weight.copies * (elements + bias) * each
+        return weight.copies * elements * each, weight.copies * bias * each
     scale = quant.scale_bits / 8
     packed = elements * quant.bits / 8
     if quant.block:
         scales = -(-inputs // quant.block[0]) * -(-outputs // quant.block[1]) * scale
     elif quant.group_size > 0:
         groups = -(-inputs // quant.group_size) * outputs
-        offsets = quant.zero_point and not (loaded and quant.symmetric)
-        scales = groups * (scale + (quant.bits / 8 if offsets else 0))
+        scales = groups * (scale + (quant.bits / 8 if quant.zero_point else 0))
     elif quant.group_size == 0:
         scales = outputs * scale
     else:
@@ -141,7 +140,7 @@ def _bytes(
     if loaded and rocm and quant.method in ("quark", "fp8") and quant.bits == 8 and inputs % 512 == 0:
         # vLLM pads 8-bit rows on ROCm by 256 bytes (VLLM_ROCM_FP8_PADDING, on by default).
         packed += outputs * 256
-    return round(weight.copies * (packed + scales + bias * each))
+    return round(weight.copies * packed), round(weight.copies * (scales + bias * each))
 
 
 def _allocated(size: int) -> int:
@@ -157,11 +156,14 @@ def _tensors(
 ) -> dict[str, int]:
     """Allocated bytes by tensor of one layer, fused as engines fuse them."""
     fused: dict[str, int] = {}
+    beside: dict[str, int] = {}
     for weight in weights:
         key = _FUSED.get(weight.name, weight.name)
         used = quant if is_quantised(weight, layer, quant) else None
-        fused[key] = fused.get(key, 0) + _bytes(weight, size, used, each, loaded=True, rocm=rocm)
-    return {key: _allocated(value) for key, value in fused.items()}
+        main, rest = _sizes(weight, size, used, each, loaded=True, rocm=rocm)
+        fused[key] = fused.get(key, 0) + main
+        beside[key] = beside.get(key, 0) + rest
+    return {key: _allocated(value) + _allocated(beside[key]) for key, value in fused.items()}
 
 
 def _stored(arch: Architecture, quant: Quantization | None, each: int) -> int:
@@ -170,13 +172,13 @@ def _stored(arch: Architecture, quant: Quantization | None, each: int) -> int:
     for i, index in enumerate(arch.layer_order):
         for weight in arch.layer_kinds[index].weights:
             used = quant if is_quantised(weight, i, quant) else None
-            total += _bytes(weight, 1, used, each, loaded=False)
+            total += sum(_sizes(weight, 1, used, each, loaded=False))
     for weight in arch.outside:
         total += weight.params * each
     if arch.vision:
         for count, weight in arch.vision.weights:
             used = quant if is_quantised(weight, 0, quant) else None
-            total += count * _bytes(weight, 1, used, each, loaded=False)
+            total += count * sum(_sizes(weight, 1, used, each, loaded=False))
     return total
 
 
@@ -295,13 +297,12 @@ def _outside(
         first = weight.group == "embedding" or weight.name.startswith("per_layer")
         last = not first or (arch.tied_embeddings and weight.name == "embed_tokens")
         if (first and stage == 0) or (last and stage == stages - 1):
-            size = _allocated(_bytes(weight, tensor, None, each, loaded=True))
+            size = _allocated(sum(_sizes(weight, tensor, None, each, loaded=True)))
             parts[weight.group] = parts.get(weight.group, 0) + size
     if arch.vision and stage == 0:
         size = tensor if arch.vision.heads % tensor == 0 else 1
         for count, weight in arch.vision.weights:
             used = quant if is_quantised(weight, 0, quant) else None
-            parts["vision"] = parts.get("vision", 0) + count * _allocated(
-                _bytes(weight, size, used, each, loaded=True)
-            )
+            taken = sum(_allocated(part) for part in _sizes(weight, size, used, each, loaded=True))
+            parts["vision"] = parts.get("vision", 0) + count * taken
     return parts
