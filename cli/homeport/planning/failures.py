@@ -15,6 +15,15 @@ def nothing_works(
     field, value = _field(question)
     where = f"{target.platform} ({region_of(target)})" if cloud_of(target) else target.platform
     mine = [v for v in choice.verdicts if not v.candidate.alternative]
+    if not mine and len(set(refusals.values())) == 1:
+        reason = next(iter(refusals.values()))
+        engine = question.release.engine
+        return Problem(
+            message=reason,
+            path=(*path, "engine" if spec.engine else field),
+            value=spec.engine or value,
+            help="another engine, precision or checkpoint may" if engine == "vllm" else "engine: vllm may",
+        )
     if not mine:
         first = next(iter(refusals.items()), None)
         why = (
