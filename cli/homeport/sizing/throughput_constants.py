@@ -19,7 +19,7 @@ from homeport.sizing.types import Settings
 
 # Which effects multiply a figure, and whether it is a share of the roofline (then held at or below 1).
 EFFECTS: dict[str, tuple[tuple[str, ...], bool]] = {
-    "bandwidth": (("architecture",), True),
+    "bandwidth": (("architecture", "precision"), True),
     "expert_bandwidth": ((), True),
     "kv_bandwidth": (("engine",), True),
     "decode_math": (("architecture", "precision", "engine"), True),
@@ -27,18 +27,21 @@ EFFECTS: dict[str, tuple[tuple[str, ...], bool]] = {
     "expert_math": ((), True),
     "attention_math": (("engine",), True),
     "sharpness": ((), False),
-    "layer_s": (("engine", "version"), False),
+    "layer_s": (("engine",), False),
     "moe_layer_s": (("engine",), False),
-    "step_s": (("engine", "version"), False),
-    "sequence_s": (("engine", "version"), False),
+    "latent_layer_s": ((), False),
+    "step_s": (("engine",), False),
+    "sequence_s": (("engine",), False),
     "hop_s": (("link",), False),
     "link": (("link",), True),
+    "decode_link": (("link", "engine"), True),
     "pace": (("version",), False),
     "prompt_s": ((), False),
     "first_token_s": (("engine", "version"), False),
-    "queue": (("engine", "version"), False),
-    "overlap": ((), True),
+    "queue": (("engine",), True),
     "reserve": ((), True),
+    "tail": ((), False),
+    "stream_s": (("engine",), False),
 }
 # Figures that share their effects: the same kernels run them.
 SHARED = {"prefill_math": "math", "decode_math": "math"}
@@ -105,6 +108,10 @@ def resolve(log_figures: Mapping[str, float], label: Mapping[str, str], max_num_
             log += log_figures.get(f"{family} | {label[dimension]}", 0.0)
         value = math.exp(log)
         values[name] = min(value, 1.0) if share else value
+    # A version that is faster than the others (pace below 1) isn't faster than the roofline.
+    for name, (_, share) in EFFECTS.items():
+        if share:
+            values[name] = min(values[name], values["pace"])
     values["expert_bandwidth"] *= values["bandwidth"]
     values["sharpness"] += 0.5
     return Efficiencies(max_num_seqs=max_num_seqs, **values)

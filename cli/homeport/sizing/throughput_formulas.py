@@ -19,8 +19,9 @@ class Efficiencies(msgspec.Struct, frozen=True, kw_only=True):
     """Fitted figures of one engine and version on one kind of GPU: shares of the roofline (at most 1) and seconds.
 
     `sharpness` is the exponent that joins memory and math (1: one after the other; large: the slower one alone).
-    `pace` multiplies a whole step (at least the roofline is kept by `floor`), `queue` is the share of the other
-    requests' prompts that a request waits for, `reserve` the share of the output that a running request reserves.
+    `pace` multiplies a whole step (no share is above it, so that the roofline holds), `queue` is the share of the other
+    requests' prompts that a request waits for before its first token, `reserve` the share of the output that a running request reserves.
+    `tail` (mean outputs) and `stream_s` (seconds a token) belong to runs that end.
     """
 
     bandwidth: float
@@ -33,16 +34,19 @@ class Efficiencies(msgspec.Struct, frozen=True, kw_only=True):
     sharpness: float
     layer_s: float
     moe_layer_s: float
+    latent_layer_s: float
     step_s: float
     sequence_s: float
     hop_s: float
     link: float
+    decode_link: float
     pace: float
     prompt_s: float
     first_token_s: float
     queue: float
-    overlap: float
     reserve: float
+    tail: float
+    stream_s: float
     max_num_seqs: float
 
 
@@ -66,13 +70,18 @@ def matrix_s(w: Work, e: Efficiencies, tokens: float, math_share: float, head_to
     return (read**e.sharpness + math**e.sharpness) ** (1 / e.sharpness)
 
 
+def layers_s(w: Work, e: Efficiencies) -> float:
+    """Seconds that launching and finishing the layers' kernels take, whatever their size."""
+    return w.layers * e.layer_s + w.moe_layers * e.moe_layer_s + w.latent_layers * e.latent_layer_s
+
+
 def decode_step_s(w: Work, e: Efficiencies, batch: float, context: float, least: Pick) -> float:
     """Seconds for one token of each of `batch` requests that hold `context` tokens each."""
     seen = least(context, w.sparse_tokens)
     cache = seen * w.kv_read_s + context * w.index_read_s + least(context, w.window_tokens) * w.window_read_s
     attend = batch * (cache / e.kv_bandwidth + w.state_read_s / e.bandwidth + seen * w.decode_attention_s / e.attention_math)
-    send = w.hops * e.hop_s + batch * w.send_s / e.link
-    overhead = w.layers * e.layer_s + w.moe_layers * e.moe_layer_s + e.step_s + batch * e.sequence_s
+    send = w.hops * e.hop_s + batch * w.exchange_s / e.decode_link
+    overhead = layers_s(w, e) + e.step_s + batch * e.sequence_s
     return (matrix_s(w, e, batch, e.decode_math, batch) + attend + send + overhead) * e.pace
 
 
@@ -84,14 +93,14 @@ def prompt_math_s(w: Work, e: Efficiencies, tokens: float, least: Pick) -> float
 
 def prompt_alone_s(w: Work, e: Efficiencies, tokens: float, least: Pick) -> float:
     """Seconds of one prompt when nothing else runs."""
-    fixed = w.hops * e.hop_s + w.layers * e.layer_s + w.moe_layers * e.moe_layer_s
+    fixed = w.hops * e.hop_s + layers_s(w, e)
     return (matrix_s(w, e, tokens, e.prefill_math, 1.0) + prompt_math_s(w, e, tokens, least) + fixed) * e.pace
 
 
 def prompt_share_s(w: Work, e: Efficiencies, tokens: float, least: Pick) -> float:
     """Seconds that a prompt adds to an engine that is busy anyway: its math, not the reading of the weights."""
     math = tokens * (w.dense_math_s + w.experts_math_s / e.expert_math) / e.prefill_math
-    return ((math + prompt_math_s(w, e, tokens, least)) * e.overlap + e.prompt_s) * e.pace
+    return (math + prompt_math_s(w, e, tokens, least) + e.prompt_s) * e.pace
 
 
 def kv_requests(w: Work, e: Efficiencies, kv_bytes: float, prompt: float, output: float, least: Pick) -> float:
@@ -112,9 +121,11 @@ def figures(
     alone = prompt_alone_s(w, e, prompt, least)
     share = prompt_share_s(w, e, prompt, least)
     step = decode_step_s(w, e, batch / w.stages, prompt + output / 2, least)
-    cycle = alone + e.first_token_s + (batch - 1) * share / w.stages + most(output - 1, 0.0) * step
-    first = alone * (1 + e.queue * (batch - 1) / w.stages) + e.first_token_s + least(batch - 1, 1.0) * step / 2
-    first = least(first, 0.1 * (alone + e.first_token_s) + 0.9 * cycle)
+    others = (batch - 1) / w.stages * share
+    # The step that runs when a request comes must end first.
+    begun = least(batch - 1, 1.0) * step / 2
+    first = alone + e.first_token_s + begun + e.queue * others
+    cycle = first + (1 - e.queue) * others + most(output - 1, 0.0) * step
     waiting = (asked - batch) / batch * cycle
     return Figures(
         batch=batch,
@@ -125,3 +136,20 @@ def figures(
         tpot_s=(cycle - first) / most(output - 1, 1.0) + least(most(2 - output, 0.0), 1.0) * step,
         output_tokens_per_s=batch * output / cycle,
     )
+
+
+# "vllm bench serve" sends 1,000 requests unless told otherwise.
+RUN_REQUESTS = 1000.0
+TAIL_BATCH = 16.0
+
+
+def run_tokens_per_s(w: Work, e: Efficiencies, prompt: float, output: float, room: float, least: Pick, most: Pick) -> float:
+    """Output tokens/s of a whole run that sends requests of varied lengths at once, its end included.
+
+    The longest requests end alone: `tail` times the mean output goes on with few requests. Every token of hundreds of
+    streams passes the API server too (`stream_s`).
+    """
+    f = figures(w, e, prompt, output, RUN_REQUESTS, least(room, RUN_REQUESTS), least, most)
+    together = RUN_REQUESTS * output * (1 / f.output_tokens_per_s + e.stream_s)
+    alone = e.tail * output * decode_step_s(w, e, TAIL_BATCH, prompt + output, least)
+    return RUN_REQUESTS * output / (together + alone)

@@ -25,7 +25,8 @@ OUTSIDE_GIB = 3.0
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """Roofline seconds on one GPU. "read" is memory traffic, "math" is floating-point work, "send" is all-reduce.
+    """Roofline seconds on one GPU. "read" is memory traffic, "math" is floating-point work, "send" is all-reduce of a
+    prompt (each GPU passes its share on, twice), "exchange" that of a decode step (each GPU reads all others' sums).
 
     `expert_share` is the share of the routed experts that one token visits (0: none are routed). `window_*` are the
     layers that look back a limited number of tokens. `hops` are the all-reduces of one step; `kv_bytes_token` and
@@ -50,8 +51,10 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     window_attention_s: float
     hops: float
     send_s: float
+    exchange_s: float
     layers: float
     moe_layers: float
+    latent_layers: float
     stages: float
     kv_bytes_token: float
     window_bytes_token: float
@@ -72,7 +75,7 @@ def precision_of(arch: Architecture, settings: Settings) -> Quantization | None:
 
 
 def _tflops(gpu: Gpu, quantization: Quantization | None, dtype: str) -> tuple[float, str]:
-    """Dense TFLOPS of the matrix work, and its precision: "16", "8", "4", or "weights" (dequantised to 16 bit)."""
+    """Dense TFLOPS of the matrix work, and its precision: 16, 8, "8 block", 4, "weights" (dequantised to 16 bit)."""
     half = gpu.dense_bf16_tflops or gpu.dense_fp16_tflops or 0.0
     if quantization is None:
         return (half / 2, "16") if dtype == "float32" else (half, "16")
@@ -81,7 +84,7 @@ def _tflops(gpu: Gpu, quantization: Quantization | None, dtype: str) -> tuple[fl
     integer = quantization.method in ("smoothquant", "compressed-tensors", "compressed_tensors")
     eight = max(gpu.dense_fp8_tflops or 0.0, (gpu.dense_int8_tops or 0.0) if integer else 0.0)
     if quantization.activation_bits == 8 and eight:
-        return eight, "8"
+        return eight, "8" if quantization.block is None else "8 block"
     return half, "weights"
 
 
@@ -216,8 +219,10 @@ def work(arch: Architecture, gpu: Gpu, settings: Settings) -> Work:
         window_attention_s=window_prefill / half_flops,
         hops=2.0 * arch.layers if tensor > 1 else 0.0,
         send_s=sent / (gb_s * 1e9),
+        exchange_s=sent * tensor / 2 / (gb_s * 1e9),
         layers=float(arch.layers),
         moe_layers=float(arch.moe.moe_layers) if arch.moe else 0.0,
+        latent_layers=float(sum(n for k, n in arch.kind_counts() if k.attention.latent_rank)),
         stages=float(stages),
         kv_bytes_token=(kv + index) / stages,
         window_bytes_token=window / stages,
