@@ -121,18 +121,17 @@ def size_view(out: Output, case: One, fmt: Format, *, explain: bool) -> bool:
 def throughput_view(out: Output, case: One, load: Load, fmt: Format, *, explain: bool) -> None:
     """Print how fast one replica serves a load."""
     from homeport.sizing.memory import size as memory_of
-    from homeport.sizing.throughput import explain_performance, predict
+    from homeport.sizing.throughput import explain_performance, predict_run
 
     memory = memory_of(case.arch, case.gpu, case.settings)
     if not memory.fits:
         out.warn(f"the engine does not come up with these settings: {memory.reason}")
-    tokens = memory.kv_cache_tokens if memory.fits else None
-    found: Performance = predict(case.arch, case.gpu, case.settings, load, tokens)
+    found: Performance = predict_run(case.arch, case.gpu, case.settings, load)
     if fmt != "table":
         terms = (
             {
                 "explanation": msgspec.to_builtins(
-                    explain_performance(case.arch, case.gpu, case.settings, load, tokens)
+                    explain_performance(case.arch, case.gpu, case.settings, load)
                 )
             }
             if explain
@@ -156,7 +155,7 @@ def throughput_view(out: Output, case: One, load: Load, fmt: Format, *, explain:
     ]
     out.table(["mean", "", "interval", "unit"], rows, right=[1, 2])
     if explain:
-        _terms(out, explain_performance(case.arch, case.gpu, case.settings, load, tokens))
+        _terms(out, explain_performance(case.arch, case.gpu, case.settings, load))
     _notes(out, found.notes)
 
 
