@@ -1,8 +1,9 @@
 """What the rendered objects cannot put right, said once, beside the plan's own warnings."""
 
+from homeport.manifests.network import route_notes
 from homeport.manifests.pods import USER
 from homeport.manifests.targets import platform
-from homeport.manifests.weights import IMAGE_VOLUMES_SINCE, size_gib
+from homeport.manifests.weights import IMAGE_VOLUMES_SINCE, loads_weights, size_gib
 from homeport.planning.types import ModelPlan, Plan
 
 SMALL_DISK_GIB = 60
@@ -21,20 +22,20 @@ def _of_model(model: ModelPlan, target: str) -> list[str]:
     found = list(registry.server(model.engine, model.launch).warnings)
     if spec.expose.kind in ("load_balancer", "ingress", "gateway") and spec.api_key is None:
         found.append(f"anybody who reaches its {spec.expose.kind.replace('_', ' ')} may use it: set api_key")
-    note = platform(target).route_note
-    if spec.expose.kind in ("ingress", "gateway") and note:
-        found.append(note)
-    if spec.weights.source == "oci":
-        found.append(f"its image volume needs Kubernetes {IMAGE_VOLUMES_SINCE} or newer")
-    if spec.weights.source == "local":
-        found.append(
-            f"user {USER} must be able to read {spec.weights.path} on {', '.join(spec.weights.nodes or ())}"
-        )
-    if spec.weights.source in ("hub", "object_store") and spec.weights.storage_class is None:
-        size, _ = size_gib(model)
-        if size > SMALL_DISK_GIB:
-            found.append(
-                f"each pod keeps {size} GiB of weights on its node's disk, more than most node pools come with: "
-                "give the pool larger disks, or name a weights.storage_class"
-            )
-    return found
+    found += route_notes(model, platform(target))
+    return found + (_of_weights(model) if loads_weights(model) else [])
+
+
+def _of_weights(model: ModelPlan) -> list[str]:
+    wanted = model.spec.weights
+    if wanted.source == "oci":
+        return [f"its image volume needs Kubernetes {IMAGE_VOLUMES_SINCE} or newer"]
+    if wanted.source == "local":
+        return [f"user {USER} must be able to read {wanted.path} on {', '.join(wanted.nodes or ())}"]
+    size, _ = size_gib(model)
+    if wanted.source in ("hub", "object_store") and wanted.storage_class is None and size > SMALL_DISK_GIB:
+        return [
+            f"each pod keeps {size} GiB of weights on its node's disk, more than most node pools come with: give the "
+            "pool larger disks, or name a weights.storage_class"
+        ]
+    return []

@@ -12,6 +12,7 @@ COMPONENT = "app.kubernetes.io/component"
 SERVER = "model-server"
 WORKER = "model-worker"
 DOWNLOAD = "model-download"
+WEIGHTS = "model-weights"
 
 
 def labels(plan: ModelPlan, part_of: str, component: str = SERVER) -> dict[str, str]:

@@ -110,13 +110,20 @@ def _nginx(plan: ModelPlan) -> bool:
     return plan.spec.expose.class_name is not None and "nginx" in plan.spec.expose.class_name
 
 
+def route_notes(plan: ModelPlan, where: Platform) -> tuple[str, ...]:
+    """What to know about the platform's own way in; an nginx in the cluster has its settings as annotations."""
+    if plan.spec.expose.kind not in ("ingress", "gateway") or where.route_note is None or _nginx(plan):
+        return ()
+    return (where.route_note,)
+
+
 def route(plan: ModelPlan, meta: Meta, where: Platform) -> Route | None:
     """The Ingress or HTTPRoute, where the spec asks for one.
 
     Raises SpecError where it lacks what that needs.
     """
     expose = plan.spec.expose
-    notes = (where.route_note,) if where.route_note else ()
+    notes = route_notes(plan, where)
     if expose.kind == "ingress":
         return Route(
             meta=meta,

@@ -203,7 +203,7 @@ def _claim(plan: ModelPlan, where: Platform, namespace: str, part_of: str, image
         mounts=(Mount(name=VOLUME, path=path, read_only=True),),
         init=(wait,),
         claim=Claim(
-            meta=naming.meta(plan, namespace, part_of, "-weights", naming.DOWNLOAD),
+            meta=naming.meta(plan, namespace, part_of, "-weights", naming.WEIGHTS),
             access="ReadWriteOnce" if one_writer else "ReadWriteMany",
             access_why="one node mounts it"
             if one_writer
@@ -263,7 +263,12 @@ def _object_store(plan: ModelPlan) -> Delivery:
     credentials = plan.spec.weights.credentials
     copy = Container(
         name="copy-weights",
-        why=f"copies {uri} to the volume before the server starts",
+        why=f"copies {uri} to the volume before the server starts"
+        + (
+            "; another S3 server: RCLONE_CONFIG_STORE_ENDPOINT in the Secret"
+            if scheme == "s3" and credentials
+            else ""
+        ),
         image=RCLONE,
         args=("copy", f"store:{path}", plan.launch.model, "--transfers=8", "--config=/tmp/rclone.conf"),
         env=(
@@ -293,12 +298,12 @@ def _local(plan: ModelPlan, namespace: str, part_of: str) -> Delivery:
         raise missing("nodes", "a local volume")
     size, why = size_gib(plan)
     name = f"{namespace}-{plan.spec.name}-weights"
-    local_labels = naming.labels(plan, part_of, naming.DOWNLOAD)
+    local_labels = naming.labels(plan, part_of, naming.WEIGHTS)
     return Delivery(
         volumes=(Volume(name=VOLUME, kind="claim", source=plan.spec.name + "-weights"),),
         mounts=(Mount(name=VOLUME, path=plan.launch.model, read_only=True),),
         claim=Claim(
-            meta=naming.meta(plan, namespace, part_of, "-weights", naming.DOWNLOAD),
+            meta=naming.meta(plan, namespace, part_of, "-weights", naming.WEIGHTS),
             access="ReadOnlyMany",
             access_why="nobody writes: the files lie on the nodes already",
             storage_class="",
