@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from homeport.catalog.architecture import architecture
+from homeport.catalog.models import config
 from homeport.errors import SpecError
 from homeport.planning.explain import explain
 from homeport.planning.output import plan_values
 from homeport.planning.plan import plan
+from homeport.planning.precision import own_label
 from homeport.spec.load import load
 from tests.planning.helpers import LLAMA_70B, spec
 
@@ -188,3 +191,20 @@ def test_an_unknown_engine_flag_names_the_nearest() -> None:
     text = problem_of("extra_args: [--max-num-seq=8]")
     assert text.startswith("models.0.extra_args")
     assert "max_num_seqs" in text or "--max-num-seqs" in text
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "label"),
+    [
+        ("RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic", "fp8"),
+        ("RedHatAI/Llama-3.3-70B-Instruct-quantized.w8a8", "int8"),
+        ("RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w4a16", "int4"),
+        ("Qwen/Qwen2-72B-Instruct-GPTQ-Int8", "int8"),
+        ("deepseek-ai/DeepSeek-V3", "fp8"),
+        ("openai/gpt-oss-120b", "mxfp4"),
+        ("cyankiwi/gemma-4-31B-it-AWQ-4bit", "int4"),
+        ("meta-llama/Llama-3.1-8B-Instruct", "bf16"),
+    ],
+)
+def test_a_checkpoints_precision_has_its_usual_name(checkpoint: str, label: str) -> None:
+    assert own_label(architecture(config(checkpoint), checkpoint)) == label

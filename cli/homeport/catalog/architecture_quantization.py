@@ -49,6 +49,7 @@ def quantization(config: dict[str, Any]) -> Quantization | None:
             scale_bits=8,
             ignored=ignored,
             only=("experts",),
+            floating=True,
             kv_cache=kv_cache,
         )
     if method in ("fp8", "fbgemm_fp8", "ptpc_fp8"):
@@ -56,7 +57,7 @@ def quantization(config: dict[str, Any]) -> Quantization | None:
         if isinstance(block, list) and len(block) == 2 and all(number(b, 0) for b in block):
             return Quantization(
                 method=method, bits=8, group_size=0, scale_bits=32, block=(int(block[0]), int(block[1])),
-                ignored=ignored, activation_bits=8, kv_cache=kv_cache,
+                ignored=ignored, activation_bits=8, floating=True, kv_cache=kv_cache,
             )  # fmt: skip
         group = 0 if method == "fbgemm_fp8" else -1
         return Quantization(
@@ -66,6 +67,7 @@ def quantization(config: dict[str, Any]) -> Quantization | None:
             scale_bits=32,
             ignored=ignored,
             activation_bits=8,
+            floating=True,
             kv_cache=kv_cache,
         )
     if method in ("bitsandbytes", "bnb"):
@@ -114,7 +116,8 @@ def by_name(
         return None
     return Quantization(
         method=method or name, bits=bits, group_size=group, scale_bits=scale, zero_point=zero, block=block,
-        ignored=ignored, only=("experts",) if name == "mxfp4" else (), activation_bits=act, kv_cache=kv_cache,
+        ignored=ignored, only=("experts",) if name == "mxfp4" else (), activation_bits=act,
+        floating="fp" in name or "float" in name or name in ("quark", "modelopt"), kv_cache=kv_cache,
     )  # fmt: skip
 
 
@@ -163,5 +166,6 @@ def _compressed_tensors(
         ignored=ignored,
         targets=named,
         activation_bits=activation_bits,
+        floating=weights.get("type") == "float",
         kv_cache=kv_cache,
     )

@@ -104,7 +104,7 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True):
     `bits` of a weight; `group_size` weights share a scale of `scale_bits` (0: one scale an output channel, -1: one a
     tensor) and, with `zero_point`, an offset of `bits`; `block` is a two-dimensional group. `ignored` are module
     names (exact, `*` patterns, or `re:` expressions) that stay in the model's dtype; `only` restricts to weight groups,
-    `targets` (where given) to module names.
+    `targets` (where given) to module names. `floating` tells fp8 from int8, and nvfp4 or mxfp4 from int4.
     """
 
     method: str
@@ -117,6 +117,7 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True):
     only: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     activation_bits: int = 16
+    floating: bool = False
     kv_cache: str | None = None
 
 

@@ -80,14 +80,14 @@ def shapes(question: Question, node_sizes: set[int]) -> Iterator[tuple[int, int,
     one pipeline stage on each. Within a node pipeline stages stand in only where tensor parallelism does not divide the model
     (docs/explanation/numbers.md). Parallel sizes that the spec names are taken as they are.
     """
-    from homeport.sizing.memory_checks import valid_tensor_parallel_sizes
+    from homeport.sizing.memory import valid_tensor_parallel_sizes
 
     spec = question.spec
     largest = max(node_sizes)
     if spec.tensor_parallel_size or spec.pipeline_parallel_size:
         yield from _named_shapes(spec, node_sizes)
         return
-    divides = set(valid_tensor_parallel_sizes(question.architecture))
+    divides = set(valid_tensor_parallel_sizes(question.architecture, question.release.engine))
     for count in (1, 2, 4, 8, 16):
         if count > largest:
             break

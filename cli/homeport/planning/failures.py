@@ -59,6 +59,8 @@ def _no_room(
     question: Question, nearest: Verdict, where: str, path: tuple[str | int, ...], field: str, value: object
 ) -> Problem:
     short = nearest.memory.short_gib
+    if short is None and "divisible" in nearest.memory.reason:
+        return _does_not_divide(question, nearest, path)
     lacking = f", {short:,.1f} GiB short on each GPU" if short is not None else ""
     return Problem(
         message=f"{question.spec.model} does not fit on {where}: the nearest is {_label(nearest)}{lacking}; "
@@ -66,6 +68,19 @@ def _no_room(
         path=(*path, field),
         value=value,
         help="; ".join(_ways_to_fit(question, nearest)),
+    )
+
+
+def _does_not_divide(question: Question, nearest: Verdict, path: tuple[str | int, ...]) -> Problem:
+    from homeport.sizing.memory import valid_tensor_parallel_sizes
+
+    settings = nearest.candidate.settings
+    sizes = valid_tensor_parallel_sizes(question.architecture, settings.engine, settings.quantization)
+    return Problem(
+        message=nearest.memory.reason,
+        path=(*path, "tensor_parallel_size"),
+        value=settings.tensor_parallel_size,
+        help=f"sizes that divide it: {', '.join(map(str, sizes))}",
     )
 
 

@@ -42,6 +42,10 @@ class Planner:
 
     def plan(self, spec: Spec) -> Plan:
         """Plan a whole spec; raises SpecError with the problems of all models, in their order."""
+        try:
+            offers(spec.target)
+        except NotFoundError as error:
+            raise at(error, ("target", "region"), spec.target.region) from error
         problems: list[Problem] = []
         plans: list[ModelPlan] = []
         for index, model in enumerate(spec.models):

@@ -50,17 +50,9 @@ def quantized_label(quantization: Quantization) -> str:
     if method in ("mxfp4", "nvfp4"):
         return method
     if quantization.bits == 4:
-        return "nvfp4" if quantization.scale_bits == 8 and quantization.group_size == 16 else "int4"
+        return "nvfp4" if quantization.floating else "int4"
     if quantization.bits == 8:
-        integers = method in ("gptq", "smoothquant", "bitsandbytes") or "int8" in method
-        # compressed-tensors names integers and floats alike; integers keep 16-bit scales, one a channel.
-        if (
-            method == "compressed-tensors"
-            and quantization.scale_bits == 16
-            and quantization.activation_bits == 8
-        ):
-            integers = True
-        return "int8" if integers else "fp8"
+        return "fp8" if quantization.floating else "int8"
     return method
 
 

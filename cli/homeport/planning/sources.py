@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from homeport.catalog.architecture import architecture
+from homeport.catalog.architecture_types import Architecture
 from homeport.catalog.resolve import Found, resolve
 from homeport.errors import HomeportError, NotFoundError, Problem, SpecError
 from homeport.planning.types import ModelSource
@@ -45,6 +46,16 @@ class Sources:
             arch = architecture(_sized(found), found.id)
         except SpecError as error:
             raise at(error, where, spec.checkpoint or spec.model) from error
+        if spec.checkpoint and (other := _other_model(named, arch)):
+            raise SpecError(
+                [
+                    Problem(
+                        message=f"{found.id} is no checkpoint of {named.id}: {other}",
+                        path=where,
+                        value=spec.checkpoint,
+                    )
+                ]
+            )
         return ModelSource(
             id=named.id,
             checkpoint=found.id,
@@ -59,6 +70,23 @@ class Sources:
             unverified=found.unverified,
             local_path=found.local_path,
         )
+
+
+def _other_model(named: Found, checkpoint: Architecture) -> str | None:
+    """Say how a checkpoint is built otherwise than the model it is named for (None: it is the same)."""
+    try:
+        model = architecture(named.config, named.id)
+    except SpecError:
+        return None
+    for field, name in (("layers", "layers"), ("hidden_size", "hidden size")):
+        mine, its = getattr(model, field), getattr(checkpoint, field)
+        if mine != its:
+            return (
+                f"its {name} is {its:,}, not {mine:,}"
+                if field == "hidden_size"
+                else f"it has {its} {name}, not {mine}"
+            )
+    return None
 
 
 def _sized(found: Found) -> dict[str, Any]:
