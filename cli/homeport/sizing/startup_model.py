@@ -149,6 +149,11 @@ def _share(release: int | None, c: Constants) -> float:
     return min(max((release - OLD_RELEASE) / (NEW_RELEASE - OLD_RELEASE), 0.0), 1.0)
 
 
+def _recent(release: int | None, c: Constants) -> float:
+    """How far graph capture and warm-up are the new ones: they changed at once, with the release after the old cache."""
+    return c.unknown_release if release is None else float(release > OLD_CACHE_RELEASE)
+
+
 def layer_cost(t: Traits, s: Situation, c: Constants) -> float:
     """What one layer costs the compiler, in plain layers: more operations to trace, more kernels to fuse."""
     cost = 1.0 + c.layer_state * t.state_share
@@ -217,7 +222,7 @@ def steps(t: Traits, s: Situation, c: Constants) -> Steps:
     loaded = load(t, s, c)
     compiled = compilation(t, s, c)
     layers = (TYPICAL_LAYERS if t.layers is None else t.layers) / s.pipeline_parallel_size
-    share = _share(s.release, c)
+    share = _recent(s.release, c)
     other = c.init_base_s + c.init_layer_s * layers + (c.init_moe_s if t.moe else 0.0)
     if compiled and not s.compile_cached:
         other += _between(share, c.init_cold_old_s, c.init_cold_new_s)

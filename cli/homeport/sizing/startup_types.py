@@ -47,7 +47,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
 class Constants(msgspec.Struct, frozen=True, kw_only=True):
     """Every fitted number: seconds, GiB/s, or (`layer_`) shares of what a plain layer costs the compiler.
 
-    `old` holds up to vLLM 0.11 (a compile cache: 0.10), `new` from 0.19 on.
+    `old` holds up to vLLM 0.11, `new` from 0.19 on; of the compile cache, graphs and warm-up `old` ends with 0.10, and
+    for the last two `new` begins with 0.11.
     """
 
     compile_base_old_s: float
