@@ -68,6 +68,51 @@ def test_every_engine_on_every_target_with_weights_from_everywhere(plans, platfo
                 assert all(v not in ({}, []) or k.endswith("Selector") for k, v in node.items()), node
 
 
+COMPUTED = re.compile(
+    r"(progressDeadlineSeconds|terminationGracePeriodSeconds|replicas|threshold|query|stabilizationWindowSeconds|size"
+    r"|storage|minReplicaCount|ephemeral-storage|nvidia.com/gpu|maxUnavailable|failureThreshold): "
+)
+
+
+def test_every_computed_number_says_why(plans) -> None:
+    specs = [
+        plans.plan(plans.spec("gke", {"weights": {"source": "pvc"}, "replicas": {"min": 2, "max": 4}})),
+        plans.plan(plans.spec("gke", {"scaling": {"by": "none"}})),
+        plans.plan(plans.spec("generic", {"weights": {"source": "local", "path": "/m", "nodes": ["n"]}})),
+        plans.plan(plans.spec("eks", {}), nodes_per_replica=2, gpus_per_replica=16),
+    ]
+    seen = set()
+    for document in itertools.chain.from_iterable(render.documents(p) for p in specs):
+        lines = document.text.split("\n")
+        for number, line in enumerate(lines):
+            found = COMPUTED.match(line.strip())
+            # the engine's own probe thresholds are no computed numbers; a surge and its partner share a comment
+            if found and "readinessProbe" not in "".join(lines[number - 4 : number]):
+                above = [x.strip() for x in lines[max(0, number - 3) : number]]
+                assert any(x.startswith("#") for x in above), (document.path, line)
+                seen.add(found.group(1))
+    assert len(seen) == 13
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm", "tgi", "cpu", "simulator"])
+def test_no_name_or_path_comes_up_twice_in_a_pod(plans, engine) -> None:
+    adapters = [{"name": "a", "source": "o/r"}] if engine in ("vllm", "sglang") else []
+    for source in ({"source": "hub"}, {"source": "object_store", "uri": "s3://b/f"}, {"source": "pvc"}):
+        made = plans.spec("gke", {"engine": engine, "weights": source, "adapters": adapters})
+        pod = pod_of(objects(plans.plan(made))["Deployment/assistant"])
+        containers = [*pod.get("initContainers", ()), *pod["containers"]]
+        volumes = [v["name"] for v in pod["volumes"]]
+        assert len(set(volumes)) == len(volumes)
+        assert len({c["name"] for c in containers}) == len(containers)
+        for container in containers:
+            for names in (
+                [e["name"] for e in container.get("env", ())],
+                [m["mountPath"] for m in container["volumeMounts"]],
+            ):
+                assert len(set(names)) == len(names)
+            assert {m["name"] for m in container["volumeMounts"]} <= set(volumes)
+
+
 def test_the_pods_keep_to_the_restricted_profile(plans) -> None:
     for source in ({"source": "pvc"}, {"source": "object_store", "uri": "gs://b/f"}):
         found = objects(

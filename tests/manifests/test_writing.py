@@ -61,6 +61,17 @@ def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
     assert content(folder) == before
 
 
+def test_a_dry_run_that_cannot_look_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, OLD)
+
+    def failing(self: Path) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", failing)
+    with pytest.raises(EnvironmentProblem, match="Permission denied"):
+        write(tmp_path, NEW, dry_run=True)
+
+
 def test_what_homeport_did_not_write_stays(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     (folder / "gone").mkdir(parents=True)

@@ -78,9 +78,9 @@ def write(folder: Path, files: Mapping[str, str], *, force: bool = False, dry_ru
     """
     for path in files:
         _check_path(path)
-    if dry_run:
-        return _compare(folder, files, force=force)[0]
     try:
+        if dry_run:
+            return _compare(folder, files, force=force)[0]
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
             recovered = _recover(folder, force=force)
