@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scripts.reference_meanings import MEANINGS
 from scripts.reference_tables import HEAD, code, limits, table
 
 Schema = Mapping[str, Any]
@@ -88,7 +89,11 @@ def json_page() -> str:
                 (
                     code(key),
                     type_of(value, link=False),
-                    "; ".join(filter(None, (_described(value), limits(_value(value))))),
+                    "; ".join(
+                        filter(
+                            None, (_described(part.get("title", title), key, value), limits(_value(value)))
+                        )
+                    ),
                 )
                 for key, value in part.get("properties", {}).items()
             ]
@@ -102,7 +107,8 @@ def _spec_rows(name: str, part: Schema, says: Mapping[str, str]) -> Iterator[tup
     from homeport.spec import models
 
     required = part.get("required", ())
-    made = {f.name: f.default_factory() for f in fields(getattr(models, name)) if callable(f.default_factory)}
+    struct = next(part for part in models.Part.__subclasses__() if part.__name__ == name)
+    made = {f.name: f.default_factory() for f in fields(struct) if callable(f.default_factory)}
     for key, field in part["properties"].items():
         value = _value(field)
         ranges = limits({**value, "says": says[value["pattern"]]} if value.get("pattern") in says else value)
@@ -134,9 +140,10 @@ def _value(field: Schema) -> Schema:
     return options[0] if len(options) == 1 else field
 
 
-def _described(field: Schema) -> str:
+def _described(part: str, key: str, field: Schema) -> str:
     """Return a key's description; that of the part it refers to stands there."""
-    text = field.get("description") or _value(field).get("description", "")
+    text = field.get("description") or _value(field).get("description")
+    text = text or MEANINGS.get(f"{part}.{key}") or MEANINGS.get(key, "")
     return f"Always {field['const']}. {text}" if "const" in field else text
 
 
@@ -216,9 +223,8 @@ def _says() -> Iterator[tuple[str, str]]:
             else:
                 yield from metas(arg)
 
-    for struct in vars(models).values():
-        if isinstance(struct, type) and issubclass(struct, models.Part):
-            for hint in get_type_hints(struct, include_extras=True).values():
-                for meta in metas(hint):
-                    if meta.pattern and meta.extra and "says" in meta.extra:
-                        yield meta.pattern, meta.extra["says"]
+    for struct in models.Part.__subclasses__():
+        for hint in get_type_hints(struct, include_extras=True).values():
+            for meta in metas(hint):
+                if meta.pattern and meta.extra and "says" in meta.extra:
+                    yield meta.pattern, meta.extra["says"]

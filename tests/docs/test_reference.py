@@ -20,6 +20,12 @@ def test_page_is_what_the_code_says(name: str) -> None:
     assert (FOLDER / name).read_text("utf-8") == PAGES[name](), REWRITE
 
 
+def test_every_key_of_an_answer_has_a_meaning() -> None:
+    rows = [line.split(" | ") for line in PAGES["json.md"]().splitlines() if line.startswith("| `")]
+    bare = [key for key, _, meaning in rows if meaning.strip(" |") == ""]
+    assert not bare, "describe them at their fields, or in scripts/reference_meanings.py"
+
+
 def every_command() -> list[tuple[str, click.Command]]:
     root = click.Context(cli, info_name="homeport")
     found = []
