@@ -56,7 +56,9 @@ def rows(left_out: str = "model") -> list[dict[str, Any]]:
         w = work(arch, card, settings)
         e = resolve(fold, labels(card.architecture, settings, w), default_max_num_seqs(card, settings))
         load = Load(
-            input_tokens=record["input_tokens"], output_tokens=record["output_tokens"], concurrency=record["concurrency"]
+            input_tokens=record["input_tokens"],
+            output_tokens=record["output_tokens"],
+            concurrency=record["concurrency"],
         )
         f, rate = run_figures(w, e, load)
         predicted = {"output_tok_s": rate, "ttft": f.ttft_s * 1e3, "tpot": f.tpot_s * 1e3}

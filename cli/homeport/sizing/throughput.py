@@ -5,6 +5,7 @@ The model is a roofline with fitted efficiencies: `throughput_work` counts secon
 """
 
 import functools
+import itertools
 import math
 
 from homeport.catalog.architecture import Architecture
@@ -17,9 +18,9 @@ from homeport.sizing.throughput_constants import (
     resolve,
     version_family,
 )
-from homeport.sizing.throughput_formulas import Efficiencies, Figures, figures, kv_requests
+from homeport.sizing.throughput_formulas import Efficiencies, Figures, figures, kv_requests, run_tokens_per_s
 from homeport.sizing.throughput_work import Work, work
-from homeport.sizing.types import Capacity, Load, Performance, Settings
+from homeport.sizing.types import Capacity, Load, Performance, Settings, Term
 
 Bands = dict[str, tuple[float, float]]
 
@@ -47,13 +48,57 @@ def predict(
     """
     w, e = coefficients(arch, gpu, settings)
     f = _figures(w, e, load, kv_cache_tokens)
+    return _performance(
+        gpu, settings, load, f, None if load.concurrency is None else f.ttft_s, f.output_tokens_per_s
+    )
+
+
+def predict_run(
+    arch: Architecture, gpu: Gpu, settings: Settings, load: Load, kv_cache_tokens: int | None = None
+) -> Performance:
+    """Predict what a benchmark run would print: as `predict`, but at saturation with the run's end.
+
+    A run that sends requests of varied lengths at once is slower than the steady state that a service sees
+    (`predict`): it ends with the longest requests alone. TTFT at saturation is of the requests at once.
+    """
+    w, e = coefficients(arch, gpu, settings)
+    f, rate = run_figures(w, e, load, kv_cache_tokens)
+    return _performance(gpu, settings, load, f, f.ttft_s, rate)
+
+
+def run_figures(
+    w: Work, e: Efficiencies, load: Load, kv_cache_tokens: int | None = None
+) -> tuple[Figures, float]:
+    """The figures of `predict_run`: those of the load, and the run's output tokens/s."""
+    f = _figures(w, e, load, kv_cache_tokens)
+    # A mean that isn't whole tells that lengths vary.
+    varied = load.input_tokens != int(load.input_tokens) or load.output_tokens != int(load.output_tokens)
+    if load.concurrency is not None or not varied:
+        return f, f.output_tokens_per_s
+    room, _ = _room(w, e, load, kv_cache_tokens)
+    return f, run_tokens_per_s(w, e, load.input_tokens, load.output_tokens, room, min, max)
+
+
+def explain_performance(
+    arch: Architecture, gpu: Gpu, settings: Settings, load: Load, kv_cache_tokens: int | None = None
+) -> list[Term]:
+    """Every step of `predict`, with the numbers filled in and their sources."""
+    from homeport.sizing.throughput_explain import terms
+
+    w, e = coefficients(arch, gpu, settings)
+    limit = _room(w, e, load, kv_cache_tokens)[1]
+    return terms(w, e, _figures(w, e, load, kv_cache_tokens), gpu, settings, load, limit)
+
+
+def _performance(
+    gpu: Gpu, settings: Settings, load: Load, f: Figures, ttft_s: float | None, rate: float
+) -> Performance:
     known = constants()
     measured = gpu.id in known.measured["gpu"]
     bands = interval_factors(measured, f"{settings.engine} on {gpu.id}" in known.measured["setup"])
     notes = _notes(gpu, settings, load, f, measured, known)
-    ttft = None if load.concurrency is None else f.ttft_s * 1e3
+    ttft = None if ttft_s is None else ttft_s * 1e3
     tpot = f.tpot_s * 1e3
-    rate = f.output_tokens_per_s
     return Performance(
         ttft_ms=ttft,
         tpot_ms=tpot,
@@ -72,7 +117,10 @@ def interval_factors(measured_gpu: bool, measured_setup: bool) -> Bands:
     residuals = constants().residuals["measured" if measured_gpu else "unmeasured"]
     # An engine that wasn't measured on this GPU, and a GPU that nobody measured, are further from the data.
     widen = 1.0 if measured_setup else (1.25 if measured_gpu else 1.5)
-    return {k: (math.exp(widen * min(q["0.05"], 0.0)), math.exp(widen * max(q["0.95"], 0.0))) for k, q in residuals.items()}
+    return {
+        k: (math.exp(widen * min(q["0.05"], 0.0)), math.exp(widen * max(q["0.95"], 0.0)))
+        for k, q in residuals.items()
+    }
 
 
 def _room(w: Work, e: Efficiencies, load: Load, kv_cache_tokens: int | None) -> tuple[float, str]:
@@ -91,14 +139,22 @@ def _figures(w: Work, e: Efficiencies, load: Load, kv_cache_tokens: int | None) 
     return figures(w, e, load.input_tokens, load.output_tokens, asked, room, min, max)
 
 
-def _notes(gpu: Gpu, settings: Settings, load: Load, f: Figures, measured: bool, known: Constants) -> tuple[str, ...]:
+def _notes(
+    gpu: Gpu, settings: Settings, load: Load, f: Figures, measured: bool, known: Constants
+) -> tuple[str, ...]:
     notes = []
     if not measured:
-        notes.append(f"{gpu.id} has no throughput measurements: estimated from its data sheet, with a wider interval")
+        notes.append(
+            f"{gpu.id} has no throughput measurements: estimated from its data sheet, with a wider interval"
+        )
     if settings.engine not in known.measured["engine"]:
-        notes.append(f"{settings.engine} has no throughput measurements: estimated as the mean of the measured engines")
+        notes.append(
+            f"{settings.engine} has no throughput measurements: estimated as the mean of the measured engines"
+        )
     elif version_family(settings.engine, settings.engine_version) not in known.measured["version"]:
-        notes.append(f"{settings.engine} {settings.engine_version} was not measured: estimated as the engine's mean")
+        notes.append(
+            f"{settings.engine} {settings.engine_version} was not measured: estimated as the engine's mean"
+        )
     if settings.nodes > 1:
         notes.append("several nodes: their network is assumed to carry 100 Gbit/s")
     if load.concurrency is not None and load.concurrency > f.batch + 0.5:
@@ -167,7 +223,7 @@ def _margins(measured: bool, percentile: float) -> dict[str, float]:
     for name, quantiles in constants().residuals["measured" if measured else "unmeasured"].items():
         points = sorted((float(k), v) for k, v in quantiles.items())
         log = points[-1][1]
-        for (a, x), (b, y) in zip(points, points[1:], strict=False):
+        for (a, x), (b, y) in itertools.pairwise(points):
             if percentile <= b:
                 log = x + (y - x) * max(0.0, percentile - a) / (b - a)
                 break

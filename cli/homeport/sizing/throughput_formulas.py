@@ -66,7 +66,10 @@ def matrix_s(w: Work, e: Efficiencies, tokens: float, math_share: float, head_to
     """Weights read once, and the math of `tokens` tokens (`head_tokens` of them through the output head)."""
     visited = 1 - (1 - w.expert_share) ** tokens
     read = (w.dense_read_s + w.head_read_s) / e.bandwidth + w.experts_read_s * visited / e.expert_bandwidth
-    math = tokens * (w.dense_math_s + w.experts_math_s / e.expert_math) / math_share + head_tokens * w.head_math_s / math_share
+    math = (
+        tokens * (w.dense_math_s + w.experts_math_s / e.expert_math) / math_share
+        + head_tokens * w.head_math_s / math_share
+    )
     return (read**e.sharpness + math**e.sharpness) ** (1 / e.sharpness)
 
 
@@ -79,7 +82,9 @@ def decode_step_s(w: Work, e: Efficiencies, batch: float, context: float, least:
     """Seconds for one token of each of `batch` requests that hold `context` tokens each."""
     seen = least(context, w.sparse_tokens)
     cache = seen * w.kv_read_s + context * w.index_read_s + least(context, w.window_tokens) * w.window_read_s
-    attend = batch * (cache / e.kv_bandwidth + w.state_read_s / e.bandwidth + seen * w.decode_attention_s / e.attention_math)
+    attend = batch * (
+        cache / e.kv_bandwidth + w.state_read_s / e.bandwidth + seen * w.decode_attention_s / e.attention_math
+    )
     send = w.hops * e.hop_s + batch * w.exchange_s / e.decode_link
     overhead = layers_s(w, e) + e.step_s + batch * e.sequence_s
     return (matrix_s(w, e, batch, e.decode_math, batch) + attend + send + overhead) * e.pace
@@ -87,7 +92,10 @@ def decode_step_s(w: Work, e: Efficiencies, batch: float, context: float, least:
 
 def prompt_math_s(w: Work, e: Efficiencies, tokens: float, least: Pick) -> float:
     """Seconds of attention and all-reduce of a prompt (what doesn't shrink when prompts are batched)."""
-    pairs = tokens * tokens / 2 * w.prefill_attention_s + tokens * least(tokens / 2, w.window_tokens) * w.window_attention_s
+    pairs = (
+        tokens * tokens / 2 * w.prefill_attention_s
+        + tokens * least(tokens / 2, w.window_tokens) * w.window_attention_s
+    )
     return pairs / e.attention_math + tokens * w.send_s / e.link
 
 
@@ -103,7 +111,9 @@ def prompt_share_s(w: Work, e: Efficiencies, tokens: float, least: Pick) -> floa
     return (math + prompt_math_s(w, e, tokens, least) + e.prompt_s) * e.pace
 
 
-def kv_requests(w: Work, e: Efficiencies, kv_bytes: float, prompt: float, output: float, least: Pick) -> float:
+def kv_requests(
+    w: Work, e: Efficiencies, kv_bytes: float, prompt: float, output: float, least: Pick
+) -> float:
     """Requests whose KV cache fits into `kv_bytes` of one GPU at once."""
     held = prompt + e.reserve * output
     return kv_bytes / (held * w.kv_bytes_token + least(held, w.window_tokens) * w.window_bytes_token + 1.0)
@@ -143,7 +153,9 @@ RUN_REQUESTS = 1000.0
 TAIL_BATCH = 16.0
 
 
-def run_tokens_per_s(w: Work, e: Efficiencies, prompt: float, output: float, room: float, least: Pick, most: Pick) -> float:
+def run_tokens_per_s(
+    w: Work, e: Efficiencies, prompt: float, output: float, room: float, least: Pick, most: Pick
+) -> float:
     """Output tokens/s of a whole run that sends requests of varied lengths at once, its end included.
 
     The longest requests end alone: `tail` times the mean output goes on with few requests. Every token of hundreds of

@@ -69,7 +69,9 @@ def precision_of(arch: Architecture, settings: Settings) -> Quantization | None:
         return arch.quantization
     own = arch.quantization
     named = by_name(settings.quantization)
-    if own is not None and (named is None or (named.bits == own.bits and named.activation_bits == own.activation_bits)):
+    if own is not None and (
+        named is None or (named.bits == own.bits and named.activation_bits == own.activation_bits)
+    ):
         return own
     return named
 
@@ -88,9 +90,15 @@ def _tflops(gpu: Gpu, quantization: Quantization | None, dtype: str) -> tuple[fl
     return half, "weights"
 
 
-def _held_in(weight: Weight, quantization: Quantization | None, arch: Architecture, half_bytes: float) -> float:
+def _held_in(
+    weight: Weight, quantization: Quantization | None, arch: Architecture, half_bytes: float
+) -> float:
     """Bytes of one element of a weight, its scales included."""
-    if quantization is None or not weight.linear or weight.group in ("embedding", "lm_head", "router", "norms", "vision"):
+    if (
+        quantization is None
+        or not weight.linear
+        or weight.group in ("embedding", "lm_head", "router", "norms", "vision")
+    ):
         return half_bytes
     if quantization.only and weight.group not in quantization.only:
         return half_bytes
@@ -99,7 +107,9 @@ def _held_in(weight: Weight, quantization: Quantization | None, arch: Architectu
         if quantization.activation_bits == 4 and arch.is_mla:
             return half_bytes
         left_out = sum("attn" in name for name in quantization.ignored)
-        if left_out >= arch.layers or any("attn" in n and ("*" in n or "re:" in n) for n in quantization.ignored):
+        if left_out >= arch.layers or any(
+            "attn" in n and ("*" in n or "re:" in n) for n in quantization.ignored
+        ):
             return half_bytes
     group = quantization.group_size
     if quantization.block is not None:
