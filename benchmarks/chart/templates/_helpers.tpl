@@ -1,0 +1,4 @@
+{{- define "models.labels" -}}
+app: {{ . }}
+app.kubernetes.io/part-of: fleet
+{{- end }}
