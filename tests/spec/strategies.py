@@ -31,7 +31,7 @@ TEXTS = st.one_of(
     WORDS.filter(lambda text: text != "auto"), st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 ).filter(lambda text: text.isprintable() and text != "auto")
 TOKENS = st.one_of(st.integers(1, 5_000), st.floats(0.5, 5_000, allow_nan=False))
-SECRETS = st.fixed_dictionaries({"secret": NAMES, "key": TEXTS})
+SECRETS = st.fixed_dictionaries({"secret": NAMES, "key": NAMES})
 
 WORKLOADS = st.fixed_dictionaries(
     {"requests_per_day": st.floats(0.001, 1e9), "input_tokens": TOKENS, "output_tokens": TOKENS},
@@ -39,9 +39,9 @@ WORKLOADS = st.fixed_dictionaries(
 )
 WEIGHTS = st.one_of(
     st.fixed_dictionaries(
-        {}, optional={"revision": TEXTS, "storage_class": TEXTS, "size_gib": st.integers(1, 900)}
+        {}, optional={"revision": TEXTS, "storage_class": NAMES, "size_gib": st.integers(1, 900)}
     ),
-    st.fixed_dictionaries({"source": st.just("oci"), "image": TEXTS}),
+    st.fixed_dictionaries({"source": st.just("oci"), "image": NAMES}),
     st.fixed_dictionaries(
         {"source": st.just("object_store"), "uri": st.just("s3://bucket/a b".replace(" ", "-"))}
     ),
@@ -92,7 +92,7 @@ SPECS = st.fixed_dictionaries(
         ),
         "namespace": NAMES,
         "compare": st.lists(TEXTS, unique=True, max_size=2),
-        "observability": st.fixed_dictionaries({"monitor_labels": st.dictionaries(TEXTS, TEXTS, max_size=2)}),
+        "observability": st.fixed_dictionaries({"monitor_labels": st.dictionaries(NAMES, NAMES, max_size=2)}),
     },
 )
 

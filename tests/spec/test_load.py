@@ -129,6 +129,12 @@ def test_huge_and_deep_files_are_refused() -> None:
     assert "levels deep" in problem.message
 
 
+def test_a_file_of_far_too_many_values_is_left_early() -> None:
+    [problem] = problems("- a\n" * (composing.MAX_VALUES + 10))
+    assert "values" in problem.message
+    assert position(problem, load(HEAD + MODEL, "x").source)[0] == composing.MAX_VALUES + 1
+
+
 def test_of_very_many_problems_the_first_are_told() -> None:
     repeated = problems("a: 1\n" * 100_000)
     unknown = problems(HEAD + MODEL + "".join(f"x{i}: 1\n" for i in range(10_000)))

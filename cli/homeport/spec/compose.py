@@ -15,6 +15,7 @@ from homeport.spec.source import MAX_PROBLEMS, Marks, Path, Placed, lines_of, pl
 
 MAX_CHARACTERS = 8 * 1024 * 1024
 MAX_DEPTH = 24
+MAX_VALUES = 250_000  # a spec of 10,000 models has fewer
 MERGE_KEY = "<<"
 
 _NUMBER = re.compile(
@@ -131,6 +132,7 @@ class _Composer:
         self.rewrite = False
         self.complete = True
         self.frames: list[_Frame] = []
+        self.values = 0
         self.plain: dict[str, Any] = dict(_WORDS)  # plain text that has been read before -> its value
 
     def read(self, events: Any) -> None:
@@ -242,6 +244,12 @@ class _Composer:
         if not self.frames:
             self.root = value
             return
+        self.values += 1
+        if self.values > MAX_VALUES:
+            self._note(
+                event, f"more than {MAX_VALUES:,} values", "a spec is smaller: is this the right file?"
+            )
+            raise _StopReadingError
         frame = self.frames[-1]
         if frame.is_mapping:
             if not frame.skip:

@@ -49,6 +49,49 @@ SecretName = Annotated[
     ),
 ]
 Text = Annotated[str, Meta(min_length=1)]
+Namespace = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$(?!\n)",
+        max_length=63,
+        extra={"says": "the name of a namespace: lower-case letters, digits and '-', at most 63"},
+    ),
+]
+ObjectName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$(?!\n)",
+        max_length=253,
+        extra={"says": "lower-case letters, digits, '-' and '.', as Kubernetes wants names"},
+    ),
+]
+SecretKey = Annotated[
+    str,
+    Meta(
+        pattern=r"^[-._a-zA-Z0-9]+$(?!\n)",
+        max_length=253,
+        extra={"says": "a key of a Secret: letters, digits, '-', '_' and '.'"},
+    ),
+]
+ImageReference = Annotated[
+    str,
+    Meta(pattern=r"^\S+$(?!\n)", extra={"says": "an image reference, such as registry.example.com/name:tag"}),
+]
+LabelKey = Annotated[
+    str,
+    Meta(
+        pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$(?!\n)",
+        max_length=317,
+        extra={"says": "the key of a label, such as release or example.com/team"},
+    ),
+]
+LabelValue = Annotated[
+    str,
+    Meta(
+        pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$(?!\n)",
+        extra={"says": "the value of a label: letters, digits, '-', '_' and '.', at most 63"},
+    ),
+]
 ServiceName = Annotated[
     str,
     Meta(
@@ -161,7 +204,7 @@ class SecretRef(Part, frozen=True, kw_only=True):
     """A key of a Secret that exists in the namespace. homeport never sees its value."""
 
     secret: Annotated[SecretName, Meta(description="Name of the Secret")]
-    key: Annotated[Text, Meta(description="Key in the Secret")]
+    key: Annotated[SecretKey, Meta(description="Key in the Secret")]
 
 
 class Adapter(Part, frozen=True, kw_only=True):
@@ -186,15 +229,15 @@ class Weights(Part, frozen=True, kw_only=True):
         None
     )
     storage_class: Annotated[
-        Text | None, Meta(description="StorageClass of the volume; auto: the cluster's default")
+        ObjectName | None, Meta(description="StorageClass of the volume; auto: the cluster's default")
     ] = None
     size_gib: Annotated[
         Annotated[int, Meta(ge=1)] | None,
         Meta(description="Size of the volume, GiB; auto: 1.2 x the checkpoint"),
     ] = None
-    image: Annotated[Text | None, Meta(description="oci: image reference that holds the model's files")] = (
-        None
-    )
+    image: Annotated[
+        ImageReference | None, Meta(description="oci: image reference that holds the model's files")
+    ] = None
     uri: Annotated[
         BucketUri | None,
         Meta(description="object_store: s3:// or gs:// URI of the folder"),
@@ -204,7 +247,7 @@ class Weights(Part, frozen=True, kw_only=True):
         Meta(description="local: absolute path on the node that holds the model's files"),
     ] = None
     nodes: Annotated[
-        tuple[Text, ...] | None, Meta(description="local: names of the nodes that have the files")
+        tuple[ObjectName, ...] | None, Meta(description="local: names of the nodes that have the files")
     ] = None
     credentials: Annotated[
         SecretName | None,
@@ -226,12 +269,12 @@ class Expose(Part, frozen=True, kw_only=True):
     ] = "internal"
     host: Annotated[HostName | None, Meta(description="ingress and gateway: the host name")] = None
     class_name: Annotated[
-        Text | None, Meta(description="ingress: IngressClass; auto: the cluster's default")
+        ObjectName | None, Meta(description="ingress: IngressClass; auto: the cluster's default")
     ] = None
     tls_secret: Annotated[SecretName | None, Meta(description="ingress: Secret with the certificate")] = None
-    gateway: Annotated[Text | None, Meta(description="gateway: name of the Gateway")] = None
+    gateway: Annotated[ObjectName | None, Meta(description="gateway: name of the Gateway")] = None
     gateway_namespace: Annotated[
-        Text | None, Meta(description="gateway: its namespace; default: the model's own")
+        Namespace | None, Meta(description="gateway: its namespace; default: the model's own")
     ] = None
 
 
@@ -256,10 +299,11 @@ class Observability(Part, frozen=True, kw_only=True):
         ),
     ] = "http://prometheus-operated.monitoring.svc:9090"
     prometheus_namespace: Annotated[
-        DnsLabel, Meta(description="Namespace of Prometheus: only it may read the metrics port")
+        Namespace, Meta(description="Namespace of Prometheus: only it may read the metrics port")
     ] = "monitoring"
     monitor_labels: Annotated[
-        dict[str, str], Meta(description="Labels of the PodMonitor, for a Prometheus that selects by label")
+        dict[LabelKey, LabelValue],
+        Meta(description="Labels of the PodMonitor, for a Prometheus that selects by label"),
     ] = field(default_factory=lambda: {"release": "kube-prometheus-stack"})
 
 
@@ -278,7 +322,9 @@ class ModelSpec(Part, frozen=True, kw_only=True):
     engine_version: Annotated[
         Text | None, Meta(description="Version of the engine; auto: the newest known")
     ] = None
-    image: Annotated[Text | None, Meta(description="Container image; auto: the engine version's own")] = None
+    image: Annotated[
+        ImageReference | None, Meta(description="Container image; auto: the engine version's own")
+    ] = None
     precision: Annotated[
         Precision | None,
         Meta(description="auto (the checkpoint's own), bf16, fp16, fp8, int8, int4, or a method such as awq"),

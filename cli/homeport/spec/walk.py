@@ -120,7 +120,7 @@ class _Walker:
         if isinstance(kind, inspect.StructType):
             yield from self.struct(value, kind.cls, path)
         elif isinstance(kind, inspect.VarTupleType):
-            yield from self._list(value, kind, path)
+            yield from self._list(value, kind, meta, path)
         elif isinstance(kind, inspect.DictType):
             yield from self._dict(value, kind, path)
         elif isinstance(kind, inspect.LiteralType):
@@ -133,28 +133,47 @@ class _Walker:
         elif isinstance(kind, inspect.StrType):
             yield from self._text(value, kind, meta, path)
 
-    def _list(self, value: Any, kind: inspect.VarTupleType, path: Path) -> Iterator[Problem]:
+    def _list(
+        self, value: Any, kind: inspect.VarTupleType, meta: dict[str, Any], path: Path
+    ) -> Iterator[Problem]:
         if not isinstance(value, list | tuple):
             yield self._wrong(value, path, "a list", list_help(value))
             return
-        if kind.min_length and len(value) < kind.min_length:
-            yield Problem(message="the list is empty", path=path, value=value, help="name at least one")
-        item_type, meta = unwrap(kind.item_type)
+        least, most = kind.min_length or 0, kind.max_length
+        if not least <= len(value) <= (len(value) if most is None else most):
+            if most is None and not value:
+                yield Problem(message="the list is empty", path=path, value=value, help="name at least one")
+            else:
+                wanted = str(least) if least == most else f"{least} to {most}"
+                yield Problem(
+                    message=f"the list has {len(value)} values; expected {wanted}",
+                    path=path,
+                    value=value,
+                    help=meta.get("description"),
+                )
+        item_type, item_meta = unwrap(kind.item_type)
         for index, item in enumerate(value):
             if item is None:
                 yield Problem(
                     message="no value", path=(*path, index), value=None, help="remove the empty item"
                 )
             else:
-                yield from self.typed(item, item_type, meta, (*path, index))
+                yield from self.typed(item, item_type, item_meta, (*path, index))
 
     def _dict(self, value: Any, kind: inspect.DictType, path: Path) -> Iterator[Problem]:
         if not isinstance(value, dict):
             yield self._wrong(value, path, "a mapping")
             return
+        key_type, key_meta = unwrap(kind.key_type)
         value_type, meta = unwrap(kind.value_type)
         for key, item in value.items():
-            yield from self.typed(item, value_type, meta, (*path, key))
+            yield from self.typed(key, key_type, key_meta, (*path, key))
+            if item is None:
+                yield Problem(
+                    message="no value", path=(*path, key), value=None, help='write "" for an empty one'
+                )
+            else:
+                yield from self.typed(item, value_type, meta, (*path, key))
 
     def _literal(
         self, value: Any, kind: inspect.LiteralType, path: Path, optional: bool = False
