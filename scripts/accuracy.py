@@ -11,39 +11,13 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import mean, median
-from types import ModuleType
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs/reference/accuracy.md"
 RECORD = ROOT / "tests/data/accuracy.json"
 WORST = 10
-# A model's configurations are ranked where at least this many were measured.
-RANKED = 5
 Row = dict[str, Any]
-
-INTRODUCTION = """# Accuracy
-
-How close homeport's predictions come to measured engines. This page is made by `scripts/accuracy.py`; a test makes it
-again and fails when a figure has become worse.
-
-**Left out** means: the figures behind a prediction were fitted without any record of its base model (all sizes of
-checkpoint, all precisions of one architecture and size), or without any record of its GPU. The error is the absolute
-relative error, |predicted / measured − 1|; n counts records. The bars are the project's own. In the tables below, a
-cell is the median (n, and the 90th percentile where ten or more were measured), models left out.
-
-The measurements are public: logs, benchmark pages and issues, each record with its address in `tests/data`. They are
-not evenly spread: most start-ups and memory figures are of vLLM on Hopper cards, so a median over records is above
-all about those. The tables by GPU and by version say how it is elsewhere."""
-MEMORY = """Of the fullest GPU, at the engine's own settings. A record is predicted without its base model and without
-its GPU (the card that most records are of cannot be left out)."""
-THROUGHPUT = """Over all loads of all engines, from one request at a time to saturation. Intervals are quantiles of the
-left-out residuals."""
-STARTUP = """Nine folds of whole base models. The clocks differ by source: some begin with the first log line of the
-API server, some are of an engine without a server. Loading counts where the kind of storage is known; its rate
-hardly ever is: the same network volume was measured between 0.7 and 6.9 GiB/s. What would help most: the storage's
-rate (`--storage-gib-s`), the network's (`--network-gib-s`), the engine's version, and whether the caches were warm.
-With the GPU left out, vLLM 0.19 is left out with the H100 too: nothing newer than 0.11 is then known."""
 
 
 class Figure(NamedTuple):
@@ -66,17 +40,27 @@ class Figure(NamedTuple):
         return self.value >= self.bar if self.at_least else self.value <= self.bar
 
 
-def accuracy_of(room: str) -> ModuleType:
-    """The module that makes a room's left-out predictions: tests/sizing/<room>_accuracy.py."""
-    name = f"{room}_accuracy"
+def module_at(path: Path) -> Any:
+    """The Python file at `path`, loaded once: neither the scripts nor the tests are a package."""
+    name = path.stem
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, ROOT / "tests/sizing" / f"{name}.py")
+        spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
-            raise FileNotFoundError(name)
+            raise FileNotFoundError(path)
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
     return sys.modules[name]
+
+
+def accuracy_of(room: str) -> Any:
+    """The module that makes a room's left-out predictions: tests/sizing/<room>_accuracy.py."""
+    return module_at(ROOT / "tests/sizing" / f"{room}_accuracy.py")
+
+
+def texts() -> Any:
+    """The page's words."""
+    return module_at(ROOT / "scripts/accuracy_texts.py")
 
 
 def sizes(rows: Iterable[Row]) -> list[float]:
@@ -190,7 +174,7 @@ def startup_figures() -> list[Figure]:
 def number(value: float, unit: str = "%") -> str:
     """A share as percent with as many digits as it can claim, a count as it is."""
     if unit != "%":
-        return f"{value:g}"
+        return f"{value:.3g}"
     return f"{value * 100:.2f} %" if value < 0.01 else f"{value * 100:.1f} %"
 
 
@@ -236,14 +220,19 @@ def breakdown(rows: Sequence[Row], by: str, quantities: dict[str, str]) -> str:
 
 
 def worst(rows: Sequence[Row], quantities: dict[str, str], show: Callable[[Row], str]) -> str:
-    """The ten records that are furthest off, each by its worst quantity, with why."""
+    """The ten set-ups that are furthest off, each by its worst record and quantity, with why."""
     furthest: dict[str, Row] = {}
     for row in rows:
         if row["quantity"] in quantities:
             known = furthest.get(row["id"])
             if known is None or distance(row) > distance(known):
                 furthest[row["id"]] = row
-    chosen = sorted(furthest.values(), key=lambda row: (-distance(row), row["id"]))[:WORST]
+    # One of each set-up: its other loads are off for the same reason.
+    chosen: dict[tuple[str, ...], Row] = {}
+    for row in sorted(furthest.values(), key=lambda row: (-distance(row), row["id"])):
+        chosen.setdefault(
+            (row["model"], row["engine"], row["engine_version"], row["gpu"], row.get("storage", "")), row
+        )
     return table(
         ["record", "case", "quantity", "predicted", "measured", "why, and what information is missing"],
         (
@@ -257,7 +246,7 @@ def worst(rows: Sequence[Row], quantities: dict[str, str], show: Callable[[Row],
                 _value(row["measured"]),
                 row.get("explanation") or "not explained by anything that the record states",
             )
-            for row in chosen
+            for row in list(chosen.values())[:WORST]
         ),
     )
 
@@ -271,47 +260,65 @@ def _value(value: float | bool) -> str:
 def case_of(row: Row) -> str:
     """A record in a line: model, engine, GPU, tensor parallel size."""
     ranks = f" x{row['tensor_parallel_size']}" if row.get("tensor_parallel_size", 1) > 1 else ""
-    return f"{row['model']}, {row['engine']} {row['engine_version']}, {row['gpu']}{ranks}".replace("|", "/")
-
-
-def spearman(first: Sequence[float], second: Sequence[float]) -> float:
-    """Rank correlation of two orders of the same things (ties share their mean rank)."""
-    a, b = _ranks(first), _ranks(second)
-    ma, mb = mean(a), mean(b)
-    over = sum((x - ma) * (y - mb) for x, y in zip(a, b, strict=True))
-    under = math.sqrt(sum((x - ma) ** 2 for x in a) * sum((y - mb) ** 2 for y in b))
-    return over / under if under else 0.0
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    order = sorted(range(len(values)), key=lambda i: values[i])
-    ranks = [0.0] * len(values)
-    i = 0
-    while i < len(order):
-        j = i
-        while j + 1 < len(order) and values[order[j + 1]] == values[order[i]]:
-            j += 1
-        for k in range(i, j + 1):
-            ranks[order[k]] = (i + j) / 2
-        i = j + 1
-    return ranks
+    load = f", {row['load']}" if "load" in row else ""
+    return f"{row['model']}, {row['engine']} {row['engine_version']}, {row['gpu']}{ranks}{load}".replace(
+        "|", "/"
+    )
 
 
 # Throughput
 
 
 def throughput_rows(left_out: str = "model") -> list[Row]:
-    """Predictions of throughput without each `left_out` ("model": base models, "gpu"), with their relative errors."""
-    rows: list[Row] = accuracy_of("throughput").rows(left_out)
-    return [
+    """Predictions of throughput without each `left_out` ("model": base models, "gpu"), with errors and reasons."""
+    module = accuracy_of("throughput")
+    records = {r["id"]: r for r in module.measurements()}
+    rows = [
         {
             **row,
             "engine_version": row["engine_version"] or "not stated",
             "quantization": row["quantization"] or "none",
             "error": row["predicted"] / row["measured"] - 1,
+            "tensor_parallel_size": records[row["id"]]["tensor_parallel_size"],
+            "source": records[row["id"]]["url"],
+            "load": _load(records[row["id"]]),
         }
-        for row in rows
+        for row in module.rows(left_out)
     ]
+    for series in grouped(
+        rows,
+        lambda r: (
+            r["quantity"],
+            r["model"],
+            r["engine"],
+            r["engine_version"],
+            r["gpu"],
+            r["tensor_parallel_size"],
+        ),
+    ):
+        logs = [math.log(row["predicted"] / row["measured"]) for row in series]
+        for i, row in enumerate(series):
+            known = texts().SETUPS.get((row["model"], f"{row['engine']} {row['engine_version']}", row["gpu"]))
+            row["explanation"] = (
+                f"{_among(logs, i)}; {known or texts().SOURCES[records[row['id']]['source_set']]}"
+            )
+    return rows
+
+
+def _load(record: Row) -> str:
+    flight = "saturated" if record["concurrency"] is None else f"{record['concurrency']} in flight"
+    return f"{record['input_tokens']:g} + {record['output_tokens']:g} tokens, {flight}"
+
+
+def _among(logs: Sequence[float], i: int) -> str:
+    """Whether a run is off alone or with all runs of its model, engine, version, card and parallel size."""
+    others = [value for j, value in enumerate(logs) if j != i]
+    if not others:
+        return "the only run of this model, engine and card"
+    middle = math.exp(median(others))
+    if logs[i] * median(others) > 0 and abs(median(others)) > abs(logs[i]) / 3:
+        return f"all {len(logs)} runs of this model, engine and card are off alike (predicted / measured {middle:.2f})"
+    return f"this run alone: those of this model, engine and card at other loads ({len(others)}) lie at {middle:.2f} of what was measured"
 
 
 def throughput_figures() -> list[Figure]:
@@ -322,24 +329,17 @@ def throughput_figures() -> list[Figure]:
         "ttft": "time to first token",
     }
     bars = {"output_tok_s": 0.10, "tpot": 0.09}
-    figures = []
+    figures, module = [], accuracy_of("throughput")
     for group, left_out in (("model", "models"), ("gpu", "GPUs")):
         rows = throughput_rows(group)
         for quantity, title in titles.items():
             chosen = [row for row in rows if row["quantity"] == quantity]
             bar = bars.get(quantity) if group == "model" else None
             figures += spread(chosen, f"throughput.{quantity}.{group}", title, left_out, (bar, None))
-        rates = [row for row in rows if row["quantity"] == "output_tok_s"]
-        cells = grouped(rates, lambda row: (row["engine"], row["gpu"]))
-        orders = [
-            spearman([row["predicted"] for row in chosen], [row["measured"] for row in chosen])
-            for chosen in grouped(rates, lambda row: row["base_model"])
-            if len(chosen) >= RANKED
-        ]
+        cells, orders = list(module.cells(group).values()), list(module.ranks(group).values())
         bar_cells, bar_order = (0.20, 0.97) if group == "model" else (None, None)
-        cell_error = mean(median(sizes(chosen)) for chosen in cells)
         figures += [
-            Figure(f"throughput.cells.{group}", "output tokens/s, mean of the medians of engine × GPU", left_out, len(cells), cell_error, bar_cells),
+            Figure(f"throughput.cells.{group}", "output tokens/s, mean of the medians of engine × GPU", left_out, len(cells), mean(cells), bar_cells),
             Figure(f"throughput.order.{group}", "rank correlation of a model's configurations, median", left_out, len(orders), median(orders), bar_order, "", at_least=True),
         ]  # fmt: skip
     return figures
@@ -373,19 +373,20 @@ def document(figures: Sequence[Figure]) -> str:
         room: [f for f in figures if f.key.startswith(f"{room}.")]
         for room in ("memory", "throughput", "startup")
     }
-    parts = [INTRODUCTION]
+    parts = [texts().INTRODUCTION]
     for room, title, text, (quantities, rows) in (
-        ("memory", "Memory", MEMORY, memory),
-        ("throughput", "Throughput and latency", THROUGHPUT, speed),
-        ("startup", "Start-up", STARTUP, seconds),
+        ("memory", "Memory", texts().MEMORY, memory),
+        ("throughput", "Throughput and latency", texts().THROUGHPUT, speed),
+        ("startup", "Start-up", texts().STARTUP, seconds),
     ):
         parts += [f"## {title}", text, headline(of[room])]
-        for by in ("engine", "engine_version", "attention", "quantization", "gpu"):
+        rows = [{**row, "release": f"{row['engine']} {row['engine_version']}"} for row in rows]
+        for by in ("engine", "release", "attention", "quantization", "gpu"):
             parts += [
                 f"### {title} by {by.replace('_', ' ').replace('quantization', 'quantisation')}",
                 breakdown(rows, by, quantities),
             ]
-        reasons = {**quantities, "fit": "fits"} if room == "memory" else quantities
+        reasons = {k: v for k, v in {**quantities, "fit": "fits"}.items() if k != "ttft"}
         parts += [f"### {title}: the ten worst", worst(rows, reasons, case_of)]
     missed = [f for f in figures if f.met is False]
     parts.insert(1, _summary(missed))

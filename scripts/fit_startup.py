@@ -204,7 +204,7 @@ def _fit_block(
     A constant is tried only on the examples that it touches: most rates belong to one kind of storage.
     """
     weights = _weights(part)
-    total = sum(weights) or 1.0
+    total = math.fsum(weights) or 1.0
     shares = [weight / total for weight in weights]
     now = [abs(residual(e, quantity, c)) for e in part]
     touched = {}
@@ -221,7 +221,9 @@ def _fit_block(
                 trial = msgspec.structs.replace(c, **{name: new})
                 found = [abs(residual(part[i], quantity, trial)) for i in touched[name]]
                 change = _pull(name, new) - _pull(name, old)
-                change += sum(shares[i] * (f - now[i]) for i, f in zip(touched[name], found, strict=True))
+                change += math.fsum(
+                    shares[i] * (f - now[i]) for i, f in zip(touched[name], found, strict=True)
+                )
                 if change < -1e-9:
                     c, gained = trial, gained - change
                     for i, f in zip(touched[name], found, strict=True):

@@ -56,10 +56,3 @@ def test_the_guard_sees_a_worse_figure_and_a_lost_record(figures: list[Any], cha
         held["memory.weights.median"]["count"] += 1
         held["gone"] = {"value": 0.0, "count": 1, "at_least": False}
     assert len(script().worse(figures, held)) == 2
-
-
-def test_rank_correlation_is_spearmans() -> None:
-    assert script().spearman([1, 2, 3, 4], [10, 20, 30, 40]) == pytest.approx(1)
-    assert script().spearman([1, 2, 3, 4], [4, 3, 2, 1]) == pytest.approx(-1)
-    # scipy.stats.spearmanr([1, 2, 2, 4, 5], [2, 1, 3, 3, 9]).statistic
-    assert script().spearman([1, 2, 2, 4, 5], [2, 1, 3, 3, 9]) == pytest.approx(0.763, abs=0.001)
