@@ -38,6 +38,9 @@ meaning; a reader ignores those that it does not know. `schema_version` changes 
 are numbers and their unit is in the key: `_gib` is 2^30 bytes, `_s` seconds, `_ms` milliseconds, `_usd` US dollars. `null` is
 unknown or not applicable, never zero.
 
+Lists are `{"schema_version", "models": [row, …]}` with the name of what is listed; `show` has the one row under its singular
+(`"model"`, `"gpu"`, `"engine"`), with all that is known of it.
+
 `homeport schema COMMAND` prints the JSON Schema that each section is made from. A key that stands in an answer and not here
 is for the reader's eye: it may change.
 
