@@ -27,28 +27,20 @@ With the GPU left out, vLLM 0.19 is left out with the H100 too: nothing newer th
 
 # Why set-ups are off, where their own figures tell: model, engine, GPU.
 SETUPS = {
-    (
-        "Qwen/Qwen3-32B",
-        "trtllm 1.3.0rc5",
-        "GB200-192GB",
-    ): "888,000 prompt tokens a second are more than two cards can "
-    "compute: cached prefixes or several replicas, which the source does not state",
-    (
-        "Qwen/Qwen3-32B",
-        "trtllm 1.3.0rc1",
-        "GB200-192GB",
-    ): "a token takes twenty times as long as reading the weights does; what slowed these runs is not stated",
-    (
-        "openai/gpt-oss-20b",
-        "sglang 0.5.4.post2",
-        "A100-SXM4-80GB",
-    ): "vLLM reaches 4,620 to 5,187 tokens/s on the same "
-    "card: kernels of this engine for MXFP4 on a card without FP4",
-    (
-        "meta-llama/Llama-3.1-405B-Instruct-FP8",
-        "vllm 0.6",
-        "MI300X-192GB",
-    ): "the first FP8 kernels for this card, and the only engine version measured on it",
+    ("Qwen/Qwen3-32B", "trtllm 1.3.0rc5", "GB200-192GB"): (
+        "888,000 prompt tokens a second are more than two cards can compute: cached prefixes or several replicas, "
+        "which the source does not state"
+    ),
+    ("Qwen/Qwen3-32B", "trtllm 1.3.0rc1", "GB200-192GB"): (
+        "a token takes twenty times as long as reading the weights does; what slowed these runs is not stated"
+    ),
+    ("openai/gpt-oss-20b", "sglang 0.5.4.post2", "A100-SXM4-80GB"): (
+        "vLLM reaches 4,620 to 5,187 tokens/s on the same card: likely this engine's kernels for MXFP4 on a card "
+        "without FP4"
+    ),
+    ("meta-llama/Llama-3.1-405B-Instruct-FP8", "vllm 0.6", "MI300X-192GB"): (
+        "likely early FP8 kernels for this card: no other version of the engine was measured on it"
+    ),
 }
 # What is known of a source that bears on its runs.
 SOURCES = {
