@@ -5,6 +5,7 @@ from posixpath import basename, dirname
 
 import msgspec
 
+from homeport.catalog.types import Gpu
 from homeport.engines.types import Probe as EngineProbe
 from homeport.engines.types import Server
 from homeport.manifests import naming, weights
@@ -94,9 +95,7 @@ def server_pod(
         annotations=annotations,
         service_account=plan.spec.name,
         terms=node_terms(where, types, gpu.kubernetes_product_label if gpu else None, spot=spot),
-        terms_why=f"the nodes that the plan counts with, {plan.gpus_per_replica // plan.nodes_per_replica} x {gpu.id} a pod"
-        if gpu
-        else None,
+        terms_why=_nodes_why(plan, gpu),
         tolerations=tolerations(where, gpu.kubernetes_resource if gpu else None, spot=spot),
         grace_s=server.drain.grace_s,
         grace_why=server.drain.why,
@@ -121,9 +120,7 @@ def download_pod(
         annotations={},
         service_account=plan.spec.name,
         terms=node_terms(where, types, gpu.kubernetes_product_label if gpu else None, spot=spot and beside),
-        terms_why="the volume is made in the zone of this pod, and the servers must reach it"
-        if beside
-        else None,
+        terms_why="the volume is made in the zone of this pod, and the servers must reach it",
         tolerations=tolerations(where, gpu.kubernetes_resource if gpu else None, spot=spot and beside),
         grace_s=None,
         grace_why=None,
@@ -141,6 +138,12 @@ def download_pod(
         ),
         restart_policy="OnFailure",
     )
+
+
+def _nodes_why(plan: ModelPlan, gpu: Gpu | None) -> str:
+    if gpu is None:
+        return "the nodes that the plan counts with"
+    return f"the nodes that the plan counts with, {plan.gpus_per_replica // plan.nodes_per_replica} x {gpu.id} a pod"
 
 
 def _environment(plan: ModelPlan, server: Server) -> tuple[Env, ...]:

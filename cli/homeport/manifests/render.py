@@ -120,7 +120,7 @@ class Renderer:
         self.plan = plan
         self.where = platform(plan.spec.target.platform)
         self.namespace_name = namespace_of(plan)
-        self.by_values: dict[bytes, list[Shape]] = {}
+        self.by_value: dict[bytes, Shape] = {}
         self.by_decisions: dict[tuple[object, ...], list[Shape]] = {}
         self.encode = msgspec.msgpack.Encoder().encode
         self.placeholder_is_free = PLACEHOLDER.encode() not in self.encode(plan.spec)
@@ -155,17 +155,20 @@ class Renderer:
     def _shapes(self, model: ModelPlan) -> list[Shape]:
         """The rendered objects of a model under the placeholder's name.
 
-        Templates see nothing but values, so models with the same values have the same text. Models that share the
-        very objects of their plan (the planner decides alike ones once) have the same values without a look at them.
+        Templates see nothing but values, so objects with the same values have the same text, whatever model they are of.
+        Models that share the very objects of their plan (the planner decides alike ones once) have the same values
+        without a look at them.
         """
         decisions = (model.spec, model.launch, *(id(getattr(model, name)) for name in _DECISIONS))
         if decisions not in self.by_decisions:
-            items = list(self.items(model))
-            values = self.encode([(item.kind, item.stem, item.value) for item in items])
-            if values not in self.by_values:
-                self.by_values[values] = [_shape(item) for item in items]
-            self.by_decisions[decisions] = self.by_values[values]
+            self.by_decisions[decisions] = [self._known(item) for item in self.items(model)]
         return self.by_decisions[decisions]
+
+    def _known(self, item: Item) -> Shape:
+        value = self.encode((item.kind, item.stem, item.value))
+        if value not in self.by_value:
+            self.by_value[value] = _shape(item)
+        return self.by_value[value]
 
     def items(self, model: ModelPlan) -> Iterator[Item]:
         """The objects of one model, in the order in which they are applied."""

@@ -5,7 +5,6 @@ jsonschema on mutations of every rendered kind.
 """
 
 import re
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from homeport.text import nearest
 FOLDER = Path(__file__).parent / "schemas"
 
 Schema = dict[str, Any]
+Place = tuple["Place | None", str | int]
+"""Where a value stands: the place of what holds it, and its name or number in there. None is the document."""
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -36,10 +37,12 @@ def validate(document: Any) -> list[str]:
     if not isinstance(document, dict):
         return [f"a {type(document).__name__} is no Kubernetes object"]
     kind = document.get("kind")
-    schema = _schema(kind) if isinstance(kind, str) else None
-    if schema is None:
+    node = _root(kind) if isinstance(kind, str) else None
+    if node is None:
         return [f"kind: no schema for {kind!r}"]
-    return list(_errors(document, schema, schema["$defs"], ""))
+    found: list[str] = []
+    _check(document, node, None, found)
+    return found
 
 
 @cache
@@ -68,69 +71,108 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text)
 
 
-def _errors(value: Any, schema: Schema, defs: dict[str, Schema], path: str) -> Iterator[str]:
-    while "$ref" in schema:
-        schema = defs[schema["$ref"]]
-    if schema.get("x-kubernetes-int-or-string"):
-        if type(value) is not int and not isinstance(value, str):
-            yield _say(path, f"must be an integer or a string, not {_name(value)}")
-            return
-    else:
-        wanted = schema.get("type")
-        if wanted is not None and not _is(value, wanted):
-            yield _say(path, f"must be {_article(wanted)}, not {_name(value)}")
-            return
+@cache
+def _root(kind: str) -> "_Node | None":
+    schema = _schema(kind)
+    return None if schema is None else _Node(schema, schema["$defs"])
+
+
+class _Node:
+    """A schema made ready: its reference followed, what is below made when it is first asked for.
+
+    `types` are Python's, exactly (True is no integer); `plain`: nothing but the type is checked.
+    """
+
+    __slots__ = ("below", "defs", "plain", "schema", "types", "wanted")
+
+    def __init__(self, schema: Schema, defs: dict[str, Schema]) -> None:
+        while "$ref" in schema:
+            schema = defs[schema["$ref"]]
+        either = schema.get("x-kubernetes-int-or-string")
+        self.wanted = ["integer", "string"] if either else schema.get("type", list(_TYPES))
+        names = [self.wanted] if isinstance(self.wanted, str) else self.wanted
+        self.types = frozenset(kind for name in names for kind in _TYPES[name])
+        self.schema = schema
+        self.defs = defs
+        self.plain = schema.keys() <= {"type", "x-kubernetes-int-or-string"}
+        self.below: dict[str | None, _Node] = {}
+
+    def field(self, name: str) -> "_Node | None":
+        """The schema of a field; None where there is no such field."""
+        if name not in self.below:
+            schema = self.schema.get("properties", {}).get(name)
+            if schema is None:
+                extra = self.schema.get("additionalProperties")
+                return self._at(None, extra) if isinstance(extra, dict) else None
+            return self._at(name, schema)
+        return self.below[name]
+
+    def item(self) -> "_Node | None":
+        """The schema of every item of a list."""
+        return self._at(None, self.schema["items"]) if "items" in self.schema else None
+
+    def _at(self, name: str | None, schema: Schema) -> "_Node":
+        if name not in self.below:
+            self.below[name] = _Node(schema, self.defs)
+        return self.below[name]
+
+
+def _check(value: Any, node: _Node, place: Place | None, found: list[str]) -> None:
+    kind = type(value)
+    if kind not in node.types:
+        found.append(_say(place, f"must be {_article(node.wanted)}, not {_name(value)}"))
+    if kind not in node.types or node.plain:
+        return
+    schema = node.schema
     if "enum" in schema and value not in schema["enum"]:
-        yield _say(path, f"{value!r} is not one of {', '.join(map(str, schema['enum']))}")
-    if isinstance(value, dict):
-        yield from _object_errors(value, schema, defs, path)
-    elif isinstance(value, list):
-        yield from _array_errors(value, schema, defs, path)
-    elif isinstance(value, str):
+        found.append(_say(place, f"{value!r} is not one of {', '.join(map(str, schema['enum']))}"))
+    if kind is dict:
+        _check_object(value, node, place, found)
+    elif kind is list:
+        _check_array(value, node, place, found)
+    elif kind is str:
         if len(value) < schema.get("minLength", 0):
-            yield _say(path, f"is shorter than {schema['minLength']} characters")
+            found.append(_say(place, f"is shorter than {schema['minLength']} characters"))
         if len(value) > schema.get("maxLength", len(value)):
-            yield _say(path, f"is longer than {schema['maxLength']} characters")
+            found.append(_say(place, f"is longer than {schema['maxLength']} characters"))
         if "pattern" in schema and _pattern(schema["pattern"]).search(value) is None:
-            yield _say(path, f"{value!r} does not match {schema['pattern']}")
-    elif not isinstance(value, bool):
+            found.append(_say(place, f"{value!r} does not match {schema['pattern']}"))
+    elif kind is not bool:
         if value < schema.get("minimum", value):
-            yield _say(path, f"{value} is below {schema['minimum']}")
+            found.append(_say(place, f"{value} is below {schema['minimum']}"))
         if value > schema.get("maximum", value):
-            yield _say(path, f"{value} is above {schema['maximum']}")
+            found.append(_say(place, f"{value} is above {schema['maximum']}"))
 
 
-def _object_errors(
-    value: dict[Any, Any], schema: Schema, defs: dict[str, Schema], path: str
-) -> Iterator[str]:
-    properties = schema.get("properties", {})
-    extra = schema.get("additionalProperties")
+def _check_object(value: dict[Any, Any], node: _Node, place: Place | None, found: list[str]) -> None:
+    schema = node.schema
     for name in schema.get("required", ()):
         if name not in value:
-            yield _say(path, f"'{name}' is missing")
+            found.append(_say(place, f"'{name}' is missing"))
     if not schema.get("minProperties", 0) <= len(value) <= schema.get("maxProperties", len(value)):
-        yield _say(path, f"has {len(value)} fields")
+        found.append(_say(place, f"has {len(value)} fields"))
     for name, child in value.items():
-        below = f"{path}.{name}" if path else str(name)
-        if name in properties:
-            yield from _errors(child, properties[name], defs, below)
-        elif isinstance(extra, dict):
+        below = node.field(name)
+        if below is not None:
             if not isinstance(name, str):
-                yield _say(path, f"the key {name!r} must be a string")
-            yield from _errors(child, extra, defs, below)
-        elif extra is False:
-            close = nearest(str(name), properties, 1)
-            yield _say(below, "no such field" + (f"; did you mean {close[0]}?" if close else ""))
+                found.append(_say(place, f"the key {name!r} must be a string"))
+            _check(child, below, (place, name), found)
+        elif schema.get("additionalProperties") is False:
+            close = nearest(str(name), schema.get("properties", {}), 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            found.append(_say((place, str(name)), "no such field" + hint))
 
 
-def _array_errors(value: list[Any], schema: Schema, defs: dict[str, Schema], path: str) -> Iterator[str]:
+def _check_array(value: list[Any], node: _Node, place: Place | None, found: list[str]) -> None:
+    schema = node.schema
     if len(value) < schema.get("minItems", 0):
-        yield _say(path, f"needs at least {schema['minItems']} items")
+        found.append(_say(place, f"needs at least {schema['minItems']} items"))
     if len(value) > schema.get("maxItems", len(value)):
-        yield _say(path, f"takes at most {schema['maxItems']} items")
-    if "items" in schema:
+        found.append(_say(place, f"takes at most {schema['maxItems']} items"))
+    below = node.item()
+    if below is not None:
         for number, child in enumerate(value):
-            yield from _errors(child, schema["items"], defs, f"{path}[{number}]")
+            _check(child, below, (place, number), found)
     keys = schema.get("x-kubernetes-list-map-keys")
     if keys:
         seen = set()
@@ -138,16 +180,9 @@ def _array_errors(value: list[Any], schema: Schema, defs: dict[str, Schema], pat
             if isinstance(child, dict):
                 key = repr([child.get(name) for name in keys])
                 if key in seen:
-                    yield _say(f"{path}[{number}]", f"the same {' and '.join(keys)} as an item before it")
+                    twin = f"the same {' and '.join(keys)} as an item before it"
+                    found.append(_say((place, number), twin))
                 seen.add(key)
-
-
-def _is(value: Any, wanted: str | list[str]) -> bool:
-    if isinstance(wanted, list):
-        return any(_is(value, one) for one in wanted)
-    if isinstance(value, bool):
-        return wanted == "boolean"
-    return isinstance(value, _TYPES[wanted])
 
 
 def _article(wanted: str | list[str]) -> str:
@@ -158,8 +193,12 @@ def _article(wanted: str | list[str]) -> str:
 def _name(value: Any) -> str:
     if value is None:
         return "null"
-    return next((name for name in _TYPES if _is(value, name)), type(value).__name__)
+    return next((name for name, kinds in _TYPES.items() if type(value) in kinds), type(value).__name__)
 
 
-def _say(path: str, sentence: str) -> str:
-    return f"{path}: {sentence}" if path else sentence
+def _say(place: Place | None, sentence: str) -> str:
+    path = ""
+    while place is not None:
+        place, step = place
+        path = (f"[{step}]" if isinstance(step, int) else f".{step}") + path
+    return f"{path.removeprefix('.')}: {sentence}" if path else sentence

@@ -109,7 +109,7 @@ class Pod(Value, frozen=True, kw_only=True):
     annotations: dict[str, str]
     service_account: str
     terms: tuple[tuple[Match, ...], ...]
-    terms_why: str | None
+    terms_why: str
     tolerations: tuple[Toleration, ...]
     grace_s: int | None
     grace_why: str | None
