@@ -107,10 +107,8 @@ def json_page() -> str:
 def _spec_rows(name: str, part: Schema, says: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
     from msgspec.structs import fields
 
-    from homeport.spec import models
-
     required = part.get("required", ())
-    struct = next(part for part in models.Part.__subclasses__() if part.__name__ == name)
+    struct = next(part for part in _structs() if part.__name__ == name)
     made = {f.name: f.default_factory() for f in fields(struct) if callable(f.default_factory)}
     for key, field in part["properties"].items():
         value = _value(field)
@@ -145,7 +143,7 @@ def _value(field: Schema) -> Schema:
 
 def _described(part: str, key: str, field: Schema) -> str:
     """Return a key's description; that of the part it refers to stands there."""
-    text = field.get("description") or _value(field).get("description")
+    text: str = field.get("description") or _value(field).get("description", "")
     text = text or MEANINGS.get(f"{part}.{key}") or MEANINGS.get(key, "")
     return f"Always {field['const']}. {text}" if "const" in field else text
 
@@ -211,13 +209,18 @@ def _references(field: Schema, path: str) -> Iterator[tuple[str, str]]:
         yield from _references(field["items"], f"{path}[]")
 
 
+def _structs() -> list[type[Any]]:
+    """Return the Structs of a spec's parts: what they all derive from is the base of the whole."""
+    from homeport.spec.models import Spec
+
+    return Spec.__bases__[0].__subclasses__()
+
+
 def _says() -> Iterator[tuple[str, str]]:
     """Yield each pattern of the spec's fields with what it means in words."""
     from typing import get_args, get_type_hints
 
     from msgspec import Meta
-
-    from homeport.spec import models
 
     def metas(hint: Any) -> Iterator[Meta]:
         for arg in (*getattr(hint, "__metadata__", ()), *get_args(hint)):
@@ -226,7 +229,7 @@ def _says() -> Iterator[tuple[str, str]]:
             else:
                 yield from metas(arg)
 
-    for struct in models.Part.__subclasses__():
+    for struct in _structs():
         for hint in get_type_hints(struct, include_extras=True).values():
             for meta in metas(hint):
                 if meta.pattern and meta.extra and "says" in meta.extra:
