@@ -7,6 +7,7 @@ from types import MappingProxyType
 from homeport.catalog.names import rows
 from homeport.catalog.prices import instances
 from homeport.catalog.types import Region
+from homeport.catalog.zones import NOWHERE_BOUND, Bounds
 from homeport.errors import NotFoundError
 from homeport.text import nearest
 
@@ -28,17 +29,21 @@ def region(cloud: str, name: str) -> Region:
 
 
 @cache
-def nearest_region(cloud: str, name: str, gpu: str | None = None) -> str | None:
+def nearest_region(
+    cloud: str, name: str, gpu: str | None = None, within: Bounds = NOWHERE_BOUND
+) -> str | None:
     """Return the region of `cloud` whose prices stand for region `name` where that has none for `gpu`.
 
     `gpu` is an id or a family (None: any GPU). The region itself where it has a price; else the nearest region that has
     one in the same geography (the Americas, Europe, …), else the nearest anywhere: by great circle between the
-    metropolitan areas, and by name between equals. None: no region of the cloud has the GPU. Raises `NotFoundError`
-    for an unknown cloud, region or GPU.
+    metropolitan areas, and by name between equals. Only regions `within` the bounds count. None: no such region has
+    the GPU. Raises `NotFoundError` for an unknown cloud, region or GPU.
     """
-    priced = {row.region for row in instances(cloud, gpu=gpu) if row.region}
     asked = region(cloud, name)
     known = regions(cloud)
+    priced = {
+        row.region for row in instances(cloud, gpu=gpu) if row.region and within.prices(known[row.region])
+    }
     return min(
         priced,
         key=lambda r: (known[r].geography != asked.geography, distance_km(known[r], asked), r),

@@ -9,6 +9,7 @@ from homeport.catalog.gpus import gpu, gpus
 from homeport.catalog.prices import instances
 from homeport.catalog.regions import nearest_region
 from homeport.catalog.types import Gpu, Instance
+from homeport.catalog.zones import NOWHERE_BOUND, Bounds
 from homeport.planning.types import Price
 from homeport.spec.models import Target
 
@@ -50,8 +51,10 @@ def region_of(target: Target) -> str | None:
 
 
 @cache
-def offers(target: Target) -> dict[str, tuple[Offer, ...]]:
+def offers(target: Target, within: Bounds = NOWHERE_BOUND) -> dict[str, tuple[Offer, ...]]:
     """What the target offers by GPU id, the cheapest node first. GPUs without any offer are absent.
+
+    Only prices of regions `within` the bounds count: a cloud's GPUs that none of these prices have an unknown price.
 
     On a cloud these are its priced instances in the region, or in the nearest region that has the GPU (marked). On
     any other cluster the nodes are those of the cheapest of gcp, aws and azure (or `price_from`), marked as assumed;
@@ -61,22 +64,32 @@ def offers(target: Target) -> dict[str, tuple[Offer, ...]]:
     clouds: tuple[str, ...] = (cloud,) if cloud else (target.price_from or tuple(DEFAULT_REGION))
     found: dict[str, list[Offer]] = {}
     for name in clouds:
-        for offer in _priced(name, target):
+        for offer in _priced(name, target, within):
             found.setdefault(offer.gpu.id, []).append(offer)
     if not cloud:
         _add_unpriced(found, target)
     return {gpu_id: tuple(sorted(rows, key=lambda o: o.key)) for gpu_id, rows in found.items()}
 
 
-def _priced(cloud: str, target: Target) -> list[Offer]:
+def _priced(cloud: str, target: Target, within: Bounds) -> list[Offer]:
     own = cloud == cloud_of(target)
     wanted = (region_of(target) if own else None) or DEFAULT_REGION.get(cloud)
     rows: list[Offer] = []
     for gpu_id in dict.fromkeys(row.gpu for row in instances(cloud)):
-        region = nearest_region(cloud, wanted, gpu_id) if wanted else None
+        region = nearest_region(cloud, wanted, gpu_id, within) if wanted else None
+        if region is None and within:
+            rows += _unpriced(cloud, gpu_id, target) if own else []
+            continue
         found = (_offer(row, target, own=own, wanted=wanted) for row in instances(cloud, region, gpu_id))
         rows += [offer for offer in found if offer is not None]
     return rows
+
+
+def _unpriced(cloud: str, gpu_id: str, target: Target) -> list[Offer]:
+    """The cloud's kinds of nodes with a GPU, whose prices all lie out of bounds."""
+    rows = {row.instance_type: row for row in instances(cloud, gpu=gpu_id)}.values()
+    made = (_offer(row, target, own=True, wanted=None) for row in rows)
+    return [msgspec.structs.replace(offer, price=None) for offer in made if offer is not None]
 
 
 def _offer(row: Instance, target: Target, *, own: bool, wanted: str | None) -> Offer | None:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import msgspec
 
+from homeport.catalog.zones import Bounds
 from homeport.engines import registry
 from homeport.engines.types import Release
 from homeport.errors import NotFoundError, Problem, SpecError
-from homeport.planning import local, precision
+from homeport.planning import compliance, local, precision
 from homeport.planning.candidates import Question, candidates
 from homeport.planning.choose import Choice, choose, considered
 from homeport.planning.decide import decide
@@ -34,19 +35,26 @@ def plan(spec: Spec, *, base_dir: Path, explore: bool = False) -> Plan:
 class Planner:
     """Plans specs of one run; models and decisions that come up again are not worked out again."""
 
-    def __init__(self, base_dir: Path, *, explore: bool = False) -> None:
-        """`base_dir` is where relative paths of the spec start."""
+    def __init__(self, base_dir: Path, *, explore: bool = False, enforce: bool = True) -> None:
+        """`base_dir` is where relative paths of the spec start.
+
+        `enforce` false plans what the spec's compliance section forbids too: what stands must be removable.
+        """
         self.explore = explore
+        self.enforce = enforce
         self.sources = Sources(base_dir)
-        self._chosen: dict[tuple[ModelSpec, Target], tuple[ModelPlan, Path_]] = {}
+        self._chosen: dict[tuple[ModelSpec, Target, Bounds], tuple[ModelPlan, Path_]] = {}
 
     def plan(self, spec: Spec) -> Plan:
-        """Plan a whole spec; raises SpecError with the problems of all models, in their order."""
+        """Plan a whole spec; raises SpecError with what its compliance section forbids, else with all models' problems."""
+        spec, region = compliance.placed(spec)
+        problems = compliance.contradictions(spec) if self.enforce else []
+        if problems:
+            raise SpecError(problems)
         try:
-            offers(spec.target)
+            offers(spec.target, compliance.bounds_of(spec))
         except NotFoundError as error:
             raise at(error, ("target", "region"), spec.target.region) from error
-        problems: list[Problem] = []
         plans: list[ModelPlan] = []
         for index, model in enumerate(spec.models):
             try:
@@ -55,11 +63,19 @@ class Planner:
                 problems += error.problems
         if problems:
             raise SpecError(problems)
-        return Plan(spec=spec, models=tuple(plans), pools=pools(spec.target, plans), warnings=())
+        if region is not None:
+            plans = [msgspec.structs.replace(p, decisions=(region, *p.decisions)) for p in plans]
+        left = compliance.caution(spec)
+        return Plan(
+            spec=spec,
+            models=tuple(plans),
+            pools=pools(spec.target, plans),
+            warnings=(left,) if left else (),
+        )
 
     def _model(self, spec: Spec, model: ModelSpec, path: Path_) -> ModelPlan:
         # Models of a fleet that differ in their name only are decided once; the name is put in afterwards.
-        key = msgspec.structs.replace(model, name="model"), spec.target
+        key = msgspec.structs.replace(model, name="model"), spec.target, compliance.bounds_of(spec)
         if key not in self._chosen:
             self._chosen[key] = self._decide(spec, model, path), path
         made, _ = self._chosen[key]
@@ -118,7 +134,7 @@ class Planner:
         decisions: list[Decision],
         path: Path_,
     ) -> ModelPlan:
-        offered = _offers_for(spec.target, model, path)
+        offered = _offers_for(spec, model, path)
         wanted = model.precision or "auto"
         served: dict[str, tuple[Offer, ...]] = {}
         refusals: dict[str, str] = {}
@@ -164,13 +180,17 @@ class Planner:
         )
 
 
-def _offers_for(target: Target, model: ModelSpec, path: Path_) -> dict[str, tuple[Offer, ...]]:
+def _offers_for(spec: Spec, model: ModelSpec, path: Path_) -> dict[str, tuple[Offer, ...]]:
     """The target's offers, narrowed to the GPU or family that the spec names. Raises SpecError where nothing is left."""
     from homeport.catalog.gpus import gpus_matching
 
-    offered = offers(target)
+    target, bounds = spec.target, compliance.bounds_of(spec)
+    offered = offers(target, bounds)
     if model.gpu is None:
-        return {gpu_id: rows for gpu_id, rows in offered.items() if rows[0].price is not None}
+        priced = {gpu_id: rows for gpu_id, rows in offered.items() if rows[0].price is not None}
+        if offered and not priced:
+            raise SpecError([_no_price_inside(target, bounds, path)])
+        return priced
     try:
         names = [g.id for g in gpus_matching(model.gpu)]
     except NotFoundError as error:
@@ -189,3 +209,13 @@ def _offers_for(target: Target, model: ModelSpec, path: Path_) -> dict[str, tupl
             ]
         )
     return named
+
+
+def _no_price_inside(target: Target, bounds: Bounds, path: Path_) -> Problem:
+    return Problem(
+        message=f"no price of {target.platform} in {region_of(target)} or elsewhere inside {bounds} is known, so the "
+        "cheapest GPU cannot be found",
+        path=("target", "region") if target.region else ("target", "platform"),
+        value=target.region or target.platform,
+        help=f"{path[0]}[{path[1]}].gpu: H100 plans at an unknown price, and `cost --gpu-usd-per-hour` takes yours",
+    )

@@ -7,7 +7,11 @@ fields are errors.
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
+
+from homeport.spec.money import Budget, Costs, InstancePrice, Share
+from homeport.spec.part import Count, Part, Text
+from homeport.spec.policy import Advise, Compliance
 
 Platform = Literal["kind", "minikube", "gke", "eks", "aks", "generic"]
 EngineName = Literal["vllm", "sglang", "trtllm", "tensorrt-llm", "tgi", "cpu", "simulator"]
@@ -48,7 +52,6 @@ SecretName = Annotated[
         extra={"says": "lower-case letters, digits, '-' and '.', as Kubernetes wants the names of Secrets"},
     ),
 ]
-Text = Annotated[str, Meta(min_length=1)]
 Namespace = Annotated[
     str,
     Meta(
@@ -124,12 +127,7 @@ BucketUri = Annotated[
 AbsolutePath = Annotated[
     str, Meta(pattern=r"^/[^\n]+$(?!\n)", extra={"says": "an absolute path, such as /models/llama"})
 ]
-Count = Annotated[int, Meta(ge=1, le=4096)]
 Tokens = Annotated[float, Meta(gt=0, le=10_000_000)]
-
-
-class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every part of a spec shares: unknown fields are refused."""
 
 
 class Target(Part, frozen=True, kw_only=True):
@@ -156,6 +154,10 @@ class Target(Part, frozen=True, kw_only=True):
     shared_gpus: Annotated[bool, Meta(description="Also consider instances that hold a share of a card")] = (
         False
     )
+    prices: Annotated[
+        tuple[InstancePrice, ...],
+        Meta(description="Your prices of instance types, over the price table's"),
+    ] = ()
 
 
 class Workload(Part, frozen=True, kw_only=True):
@@ -165,8 +167,26 @@ class Workload(Part, frozen=True, kw_only=True):
     input_tokens: Annotated[Tokens, Meta(description="Prompt tokens of a request, on average")]
     output_tokens: Annotated[Tokens, Meta(description="Generated tokens of a request, on average")]
     peak_to_mean: Annotated[
-        float, Meta(ge=1, le=1000, description="Requests a second at the peak / on average (assumption: 3)")
-    ] = 3.0
+        Annotated[float, Meta(ge=1, le=1000)] | None,
+        Meta(
+            description="Requests a second at the peak / on average; auto: that of the day profile's busiest hour, "
+            "else 3 (assumption)"
+        ),
+    ] = None
+    day_profile: Annotated[
+        Annotated[tuple[Annotated[float, Meta(ge=0, le=1e12)], ...], Meta(min_length=24, max_length=24)]
+        | None,
+        Meta(
+            description="Requests of each hour of a day, 24 values from midnight in any unit; with it replicas that "
+            "scale are billed by the hour"
+        ),
+    ] = None
+    personal_data_share: Annotated[
+        Share | None, Meta(description="Share of requests with personal data, which never go to an API")
+    ] = None
+    simple_share: Annotated[
+        Share | None, Meta(description="Share of requests that the own model answers well enough")
+    ] = None
     total_tokens_p99: Annotated[
         Tokens | None,
         Meta(description="99th percentile of input + output tokens (assumption: 2 x the mean)"),
@@ -390,5 +410,17 @@ class Spec(Part, frozen=True, kw_only=True):
     target: Annotated[Target, Meta(description="Where it shall run")] = Target()
     namespace: Annotated[DnsLabel | None, Meta(description="Kubernetes namespace; auto: the name")] = None
     models: Annotated[tuple[ModelSpec, ...], Meta(min_length=1, description="The models to serve")]
-    compare: Annotated[tuple[Text, ...], Meta(description="API models to compare the cost with")] = ()
+    compare: Annotated[
+        tuple[Text, ...],
+        Meta(
+            description="API models to compare the cost with; in a hybrid split the first is the main one, the second "
+            "its fallback"
+        ),
+    ] = ()
+    costs: Annotated[Costs, Meta(description="What you pay, where no price table knows it")] = Costs()
+    budget: Annotated[Budget | None, Meta(description="What a month may cost")] = None
+    compliance: Annotated[
+        Compliance, Meta(description="Rules that the deployment and its data are under")
+    ] = Compliance()
+    advise: Annotated[Advise, Meta(description="Answers for `homeport advise`")] = Advise()
     observability: Annotated[Observability, Meta(description="What watches the cluster")] = Observability()

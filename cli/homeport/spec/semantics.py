@@ -7,6 +7,8 @@ others are broken, so that a user sees everything at once.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from msgspec import structs
+
 from homeport.errors import Problem
 from homeport.spec.models import (
     Expose,
@@ -17,6 +19,8 @@ from homeport.spec.models import (
     Weights,
     Workload,
 )
+from homeport.spec.money import Costs
+from homeport.spec.policy import Compliance
 from homeport.spec.source import Path
 
 CLOUDS = ("gke", "eks", "aks")
@@ -42,6 +46,7 @@ EXPOSE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def check_spec(spec: Spec) -> list[Problem]:
     """Return what contradicts itself in a spec whose fields are all well-formed, in the order of the format."""
     problems = list(check_target(spec.target, ("target",)))
+    problems += check_compliance(spec.compliance, ("compliance",))
     for index, model in enumerate(spec.models):
         path: Path = ("models", index)
         problems += check_workload(model.workload, (*path, "workload"))
@@ -52,6 +57,7 @@ def check_spec(spec: Spec) -> list[Problem]:
     problems += check_names([model.name for model in spec.models])
     problems += check_hosts([model.expose for model in spec.models])
     problems += _twice(spec.compare, ("compare",), "API model")
+    problems += check_costs(spec.costs, ("costs",))
     return problems
 
 
@@ -89,6 +95,16 @@ def check_target(target: Target, path: Path) -> Iterable[Problem]:
                 help="name one, or leave it out",
             )
         yield from _twice(target.price_from, (*path, "price_from"), "cloud")
+    yield from _twice([price.instance_type for price in target.prices], (*path, "prices"), "instance type")
+
+
+def check_compliance(compliance: Compliance, path: Path) -> Iterable[Problem]:
+    """Each zone, region and provider is named once."""
+    yield from _twice(compliance.residency, (*path, "residency"), "zone")
+    yield from _twice(compliance.allowed_regions, (*path, "allowed_regions"), "region")
+    providers = [agreement.provider for agreement in compliance.api_agreements]
+    for problem in _twice(providers, (*path, "api_agreements"), "provider"):
+        yield structs.replace(problem, path=(*problem.path, "provider"))
 
 
 def check_workload(workload: Workload, path: Path) -> Iterable[Problem]:
@@ -103,6 +119,48 @@ def check_workload(workload: Workload, path: Path) -> Iterable[Problem]:
             value=p99,
             help="it counts input and output together, of the longest request in a hundred",
         )
+    if workload.day_profile is not None:
+        yield from _check_profile(workload, workload.day_profile, path)
+
+
+def _check_profile(workload: Workload, profile: Sequence[float], path: Path) -> Iterable[Problem]:
+    if not sum(profile):
+        yield Problem(
+            message="a day without a request",
+            path=(*path, "day_profile"),
+            value=profile,
+            help="give each hour its number of requests, from midnight, in any unit",
+        )
+        return
+    busiest = max(profile) / (sum(profile) / len(profile))
+    if workload.peak_to_mean is not None and workload.peak_to_mean < busiest * (1 - 1e-6):
+        yield Problem(
+            message=f"{_number(workload.peak_to_mean)} is less than the day profile's busiest hour, "
+            f"{busiest:.2f} times the mean",
+            path=(*path, "peak_to_mean"),
+            value=workload.peak_to_mean,
+            help="leave it out, or give the busiest second's",
+        )
+
+
+def check_costs(costs: Costs, path: Path) -> Iterable[Problem]:
+    """GPUs are bought or rented, and what runs is stated or simulated: not both."""
+    for name in ("gpu_usd_per_hour", "reserved"):
+        if costs.hardware is not None and getattr(costs, name) is not None:
+            yield Problem(
+                message="this is a price of rented GPUs, and hardware says that they are bought",
+                path=(*path, name),
+                value=getattr(costs, name),
+                help="remove one of them",
+            )
+    if costs.scaled_share is not None and costs.replica_hours is not None:
+        yield Problem(
+            message=f"the share is stated, and replica_hours says {costs.replica_hours}",
+            path=(*path, "scaled_share"),
+            value=costs.scaled_share,
+            help="remove one of them",
+        )
+    yield from _twice([price.model for price in costs.api_prices], (*path, "api_prices"), "API model")
 
 
 def check_replicas(replicas: Replicas, path: Path) -> Iterable[Problem]:
@@ -306,9 +364,11 @@ def _number(value: float) -> str:
 # what the walker runs on each part that is whole
 PART_CHECKS: dict[type, Callable[[Any, Path], Iterable[Problem]]] = {
     Target: check_target,
+    Compliance: check_compliance,
     Workload: check_workload,
     Replicas: check_replicas,
     Weights: check_weights,
     Expose: check_expose,
     ModelSpec: check_model,
+    Costs: check_costs,
 }
