@@ -144,7 +144,7 @@ def _value(field: Schema) -> Schema:
 def _described(part: str, key: str, field: Schema) -> str:
     """Return a key's description; that of the part it refers to stands there."""
     text: str = field.get("description") or _value(field).get("description", "")
-    text = text or MEANINGS.get(f"{part}.{key}") or MEANINGS.get(key, "")
+    text = text or MEANINGS.get(f"{part}.{key}", MEANINGS.get(key, ""))
     return f"Always {field['const']}. {text}" if "const" in field else text
 
 
