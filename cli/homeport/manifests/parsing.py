@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 _BOOLEANS = {"true": True, "false": False}
+_DIGITS = frozenset("-0123456789")
 
 
 @cache
@@ -19,49 +20,55 @@ def load(text: str) -> Any:
     It reads what homeport renders (block style, integers, booleans and strings) and is several times faster than
     PyYAML's own constructor. Raises yaml.YAMLError for what is no YAML, ValueError for YAML that is never rendered.
     """
-    import yaml
+    from yaml.events import (
+        AliasEvent,
+        DocumentStartEvent,
+        MappingEndEvent,
+        MappingStartEvent,
+        ScalarEvent,
+        SequenceEndEvent,
+        SequenceStartEvent,
+    )
 
     loader = _loader()(text)
-    stack: list[Any] = []
-    keys: list[Any] = []
+    next_event = loader.get_event
+    stack: list[tuple[Any, Any]] = []
     root: Any = None
-    started = False
+    into: Any = None  # the mapping or sequence that is open
     key: Any = None
+    started = False
     try:
-        while True:
-            event = loader.get_event()
-            if event is None:
-                break
+        while (event := next_event()) is not None:
             kind = event.__class__
-            if kind is yaml.ScalarEvent:
+            if kind is ScalarEvent:
                 if event.anchor or event.tag:
                     raise ValueError(f"anchors and tags are never rendered: {event.start_mark}")
-                value: Any = event.value if event.style else _plain(event.value)
-                if stack and key is None and stack[-1].__class__ is dict:
-                    if value in stack[-1]:
+                value = event.value if event.style else _plain(event.value)
+                if key is None and into.__class__ is dict:
+                    if value in into:
                         raise ValueError(f"the key {value!r} stands twice: {event.start_mark}")
                     key = value
                     continue
-            elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
-                stack.append({} if kind is yaml.MappingStartEvent else [])
-                keys.append(key)
-                key = None
+            elif kind is MappingStartEvent or kind is SequenceStartEvent:
+                stack.append((into, key))
+                into, key = {} if kind is MappingStartEvent else [], None
                 continue
-            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-                value, key = stack.pop(), keys.pop()
-            elif kind is yaml.AliasEvent:
+            elif kind is MappingEndEvent or kind is SequenceEndEvent:
+                value = into
+                into, key = stack.pop()
+            elif kind is AliasEvent:
                 raise ValueError("aliases are never rendered")
-            elif kind is yaml.DocumentStartEvent and started:
+            elif kind is DocumentStartEvent and started:
                 raise ValueError("one document was expected")
             else:
-                started = started or kind is yaml.DocumentStartEvent
+                started = started or kind is DocumentStartEvent
                 continue
-            if not stack:
+            if into is None:
                 root = value
-            elif stack[-1].__class__ is list:
-                stack[-1].append(value)
+            elif into.__class__ is list:
+                into.append(value)
             else:
-                stack[-1][key] = value
+                into[key] = value
                 key = None
     finally:
         loader.dispose()
@@ -72,6 +79,6 @@ def _plain(text: str) -> Any:
     """What an unquoted scalar means: `yamltext.scalar` leaves only these unquoted."""
     if text in _BOOLEANS:
         return _BOOLEANS[text]
-    if text.isascii() and text.removeprefix("-").isdigit():
+    if text[:1] in _DIGITS and text.isascii() and text.removeprefix("-").isdigit():
         return int(text)
     return text

@@ -95,7 +95,9 @@ class _Node:
         self.schema = schema
         self.defs = defs
         self.plain = schema.keys() <= {"type", "x-kubernetes-int-or-string"}
-        self.below: dict[str | None, _Node] = {}
+        self.below: dict[
+            str | int | None, _Node
+        ] = {}  # by a field's name; 0: items; None: fields without a name
 
     def field(self, name: str) -> "_Node | None":
         """The schema of a field; None where there is no such field."""
@@ -109,9 +111,9 @@ class _Node:
 
     def item(self) -> "_Node | None":
         """The schema of every item of a list."""
-        return self._at(None, self.schema["items"]) if "items" in self.schema else None
+        return self._at(0, self.schema["items"]) if "items" in self.schema else None
 
-    def _at(self, name: str | None, schema: Schema) -> "_Node":
+    def _at(self, name: str | int | None, schema: Schema) -> "_Node":
         if name not in self.below:
             self.below[name] = _Node(schema, self.defs)
         return self.below[name]
@@ -146,9 +148,7 @@ def _check(value: Any, node: _Node, place: Place | None, found: list[str]) -> No
 
 def _check_object(value: dict[Any, Any], node: _Node, place: Place | None, found: list[str]) -> None:
     schema = node.schema
-    for name in schema.get("required", ()):
-        if name not in value:
-            found.append(_say(place, f"'{name}' is missing"))
+    found += [_say(place, f"'{name}' is missing") for name in schema.get("required", ()) if name not in value]
     if not schema.get("minProperties", 0) <= len(value) <= schema.get("maxProperties", len(value)):
         found.append(_say(place, f"has {len(value)} fields"))
     for name, child in value.items():
