@@ -126,6 +126,8 @@ def cost(
     from homeport.costs.types import Options
     from homeport.planning.plan import Planner
 
+    if compare:
+        options.put(("compare",), list(dict.fromkeys(compare)), "--compare")
     with options.reading() as loaded:
         spec = loaded.spec
         prices = _prices(compare, spec.compare)

@@ -146,7 +146,8 @@ def _operate(
     from homeport.planning.plan import Planner
 
     with options.reading() as loaded:
-        plan = Planner(options.base_dir).plan(loaded.spec)
+        # What stands must be removable, also where the spec's rules forbid it by now.
+        plan = Planner(options.base_dir, enforce=operation != "destroy").plan(loaded.spec)
     run = _runner(operation)
     if not yes:
         _ask(operation, plan, stack)

@@ -74,6 +74,7 @@ class SpecOptions:
         self.file = file
         self.flags = flags
         self.origins: dict[tuple[str | int, ...], str] = {}
+        self._more: dict[tuple[str | int, ...], tuple[Any, str]] = {}
         self._loaded: Loaded | None = None
 
     @property
@@ -89,6 +90,10 @@ class SpecOptions:
         if self._loaded is None:
             self._loaded = self._from_file() if self._uses_file() else self._from_flags()
         return self._loaded
+
+    def put(self, path: tuple[str | int, ...], value: Any, option: str) -> None:
+        """Set one more field of the spec, from an option of a single command, before the spec is read."""
+        self._more[path] = value, option
 
     @contextmanager
     def reading(self) -> Iterator[Loaded]:
@@ -162,6 +167,7 @@ class SpecOptions:
         for flag in FLAGS:
             if flag.option in self.flags:
                 found[flag.path] = self.flags[flag.option]
+        found |= self._more
         self.origins = {path: origin for path, (_, origin) in found.items()}
         return found
 

@@ -16,7 +16,7 @@ def describe(problem: Problem, source: Source) -> str:
     """
     message = printable(problem.message)
     text = [f"{_where(problem, source)}{message}"]
-    if problem.path not in source.flags and not _secret(problem):
+    if _flag(problem, source) is None and not _secret(problem):
         text += _excerpt(source, *position(problem, source))
     if problem.help:
         text.append(f"help: {printable(problem.help)}")
@@ -32,8 +32,16 @@ def describe_all(error: SpecError, source: Source | None = None) -> list[str]:
     return [describe(problem, source) for problem in error.problems]
 
 
+def _flag(problem: Problem, source: Source) -> str | None:
+    """Return what else than the file set the field of a problem, or the list that it is an item of."""
+    path = problem.path
+    return source.flags.get(path) or (
+        source.flags.get(path[:-1]) if path and isinstance(path[-1], int) else None
+    )
+
+
 def _where(problem: Problem, source: Source) -> str:
-    flag = source.flags.get(problem.path)
+    flag = _flag(problem, source)
     if flag:
         return f"{flag}: "
     if not source.text and source.flags:  # flags alone: there is one model, and no file to point into
