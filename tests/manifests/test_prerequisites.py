@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from homeport.manifests.cautions import cautions
-from homeport.manifests.prerequisites import prerequisites
+from homeport.manifests.prerequisites import prerequisites, secrets
 from homeport.manifests.render import documents
 
 
@@ -54,9 +54,7 @@ def test_secrets_are_asked_for_once_with_all_their_keys(plans) -> None:
         for n in ("a", "b")
     ]
     plan = plans.plan(plans.spec("gke", *models))
-    commands = [
-        c for p in prerequisites(plan, documents(plan)) if p.name.startswith("Secret") for c in p.commands
-    ]
+    commands = [c for p in secrets(plan) for c in p.commands]
     assert commands == [
         "kubectl --namespace support create secret generic hub --from-file=token=FILE",
         "kubectl --namespace support create secret generic keys --from-file=a=FILE --from-file=b=FILE",

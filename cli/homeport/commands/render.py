@@ -1,6 +1,7 @@
 """`homeport render`: the Kubernetes manifests of a plan."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,6 +10,9 @@ from homeport.commands.output import Output
 from homeport.commands.specs import SpecOptions, spec_options
 from homeport.manifests.types import Document
 from homeport.planning.types import Plan
+
+if TYPE_CHECKING:
+    from homeport.manifests.prerequisites import Prerequisite
 
 DEFAULT_FOLDER = "manifests"
 
@@ -57,7 +61,7 @@ def render(out: Output, options: SpecOptions, *, target: str, dry_run: bool, for
 
 def _write(out: Output, plan: Plan, made: list[Document], target: str, *, dry_run: bool, force: bool) -> None:
     from homeport.manifests import kustomize, writing
-    from homeport.manifests.prerequisites import prerequisites
+    from homeport.manifests.prerequisites import prerequisites, secrets
 
     outcome = writing.write(Path(target), kustomize.files(made), force=force, dry_run=dry_run)
     if outcome.recovered:
@@ -83,14 +87,23 @@ def _write(out: Output, plan: Plan, made: list[Document], target: str, *, dry_ru
     out.message(f"{verb} {len(made)} objects to {target}: {', '.join(counts)} files")
     if dry_run:
         return
-    needed = prerequisites(plan, made)
-    if needed:
-        out.message("\nthe cluster needs, unless it has them:")
+    _say_commands(out, "\nthe cluster needs, unless it has them:", prerequisites(plan, made))
+    wanted = secrets(plan)
+    if wanted:
+        out.message(
+            f"\nthe Secrets need the namespace:\n  kubectl apply -f {target.rstrip('/')}/base/namespace.yaml"
+        )
+        _say_commands(out, None, wanted)
+    out.message(f"\nthen:\n  kubectl apply -k {target}")
+
+
+def _say_commands(out: Output, heading: str | None, needed: "list[Prerequisite]") -> None:
+    if heading and needed:
+        out.message(heading)
     for one in needed:
         out.message(f"  # {one.name}: {one.because}")
         for command in one.commands:
             out.message(f"  {command}")
-    out.message(f"\nthen:\n  kubectl apply -k {target}")
 
 
 def _notes(out: Output, plan: Plan) -> None:

@@ -107,7 +107,7 @@ def prerequisites(plan: Plan, documents: list[Document]) -> list[Prerequisite]:
             else (f"kubectl apply --server-side -f {url}",)
         )
         found.append(Prerequisite(name="Gateway API", because="exposure (HTTPRoute)", commands=commands))
-    return found + secrets(plan)
+    return found
 
 
 def secrets(plan: Plan) -> list[Prerequisite]:
