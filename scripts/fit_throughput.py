@@ -3,8 +3,11 @@
     uv run --with scipy --with numpy python scripts/fit_throughput.py
 
 writes the package's constants and, for the tests, the constants of every fold (each base model left out, each GPU left
-out). Residuals are logarithms of predicted over measured (output tokens/s, TPOT; TTFT at a lower weight) under a Cauchy loss
-(bad runs hardly pull); every figure has a prior (parents wide, effects narrow: shrinkage to the parent).
+out; every fold starts from the priors). Residuals are logarithms of predicted over measured (output tokens/s, TPOT; TTFT
+at a lower weight) under a Cauchy loss, so that bad runs hardly pull, and lower still to the slow side, where runs go
+wrong. Every figure has a prior: narrow ones around 1 for effects (shrinkage to the parent), kernel counts and usual
+efficiencies for parents. The priors and the loss were chosen with all measurements in view; the figures of a fold were
+not.
 """
 
 import argparse
@@ -328,7 +331,7 @@ def write(
         "setup": sorted({f"{r['engine']} on {r['gpu']}" for r in d.records}),
     }
     content = {
-        "fitted": f"{len(d.records)} measurements, Cauchy loss of logarithms with priors: scripts/fit_throughput.py",
+        "fitted": f"{len(d.records)} measurements, skewed Cauchy loss of logarithms with priors: scripts/fit_throughput.py",
         "source": "tests/data/throughput_measurements.json.gz (TensorRT-LLM 0.9, 0.17 and 1.0 performance pages, GPUStack performance lab, dstack, aiconfigurator-core 0.12.0)",
         "as_of": "2026-11-24",
         "log_figures": named(x),

@@ -62,22 +62,30 @@ def rows(left_out: str = "model") -> list[dict[str, Any]]:
         )
         f, rate = run_figures(w, e, load)
         predicted = {"output_tok_s": rate, "ttft": f.ttft_s * 1e3, "tpot": f.tpot_s * 1e3}
-        for quantity in record["comparable"]:
-            found.append(
-                {
-                    "id": record["id"],
-                    "engine": record["engine"],
-                    "engine_version": record["engine_version"],
-                    "gpu": record["gpu"],
-                    "model": record["model"],
-                    "base_model": record["base_model"],
-                    "quantization": record["quantization"],
-                    "attention": arch.attention_type,
-                    "quantity": quantity,
-                    "predicted": predicted[quantity],
-                    "measured": record[QUANTITIES[quantity]],
-                }
-            )
+        found += [
+            {
+                "id": record["id"],
+                "engine": record["engine"],
+                "engine_version": record["engine_version"],
+                "gpu": record["gpu"],
+                "model": record["model"],
+                "base_model": record["base_model"],
+                "quantization": record["quantization"],
+                "attention": arch.attention_type,
+                "configuration": (
+                    settings,
+                    record["gpu"],
+                    record["config"],
+                    round(load.input_tokens),
+                    round(load.output_tokens),
+                    load.concurrency,
+                ),
+                "quantity": quantity,
+                "predicted": predicted[quantity],
+                "measured": record[QUANTITIES[quantity]],
+            }
+            for quantity in record["comparable"]
+        ]
     return found
 
 
@@ -100,14 +108,32 @@ def cells(left_out: str = "model") -> dict[tuple[str, str], float]:
     return {cell: statistics.median(errors) for cell, errors in found.items()}
 
 
+def _places(values: list[float]) -> list[float]:
+    """The rank of each value; equal values share the mean of their ranks."""
+    order = sorted(values)
+    first = {value: i for i, value in reversed(list(enumerate(order)))}
+    count = collections.Counter(values)
+    return [first[value] + (count[value] - 1) / 2 for value in values]
+
+
 def ranks(left_out: str = "model", at_least: int = 5) -> dict[str, float]:
-    """Spearman's correlation of predicted and measured output tokens/s over the runs of each base model."""
-    found: dict[str, list[tuple[float, float]]] = collections.defaultdict(list)
+    """Spearman's correlation of predicted and measured output tokens/s over the configurations of each base model.
+
+    Runs that a case can't tell apart (same engine, version, GPU, precision, sizes, lengths, load) are one
+    configuration: its figure is their median.
+    """
+    found: dict[str, dict[tuple[Any, ...], list[tuple[float, float]]]] = collections.defaultdict(
+        lambda: collections.defaultdict(list)
+    )
     for row in rows(left_out):
         if row["quantity"] == "output_tok_s":
-            found[row["base_model"]].append((row["predicted"], row["measured"]))
-    return {
-        name: statistics.correlation(*zip(*pairs, strict=True), method="ranked")
-        for name, pairs in found.items()
-        if len(pairs) >= at_least
-    }
+            found[row["base_model"]][row["configuration"]].append((row["predicted"], row["measured"]))
+    result = {}
+    for name, configurations in found.items():
+        if len(configurations) >= at_least:
+            predicted, measured = (
+                [statistics.median(pair[i] for pair in pairs) for pairs in configurations.values()]
+                for i in (0, 1)
+            )
+            result[name] = statistics.correlation(_places(predicted), _places(measured))
+    return result
