@@ -159,7 +159,7 @@ def type_of(schema: Schema, *, link: bool = True) -> str:
         return ", ".join(code(value) for value in schema["enum"] if value != "auto")
     if "const" in schema and "type" not in schema:
         return code(schema["const"])
-    kind = schema.get("type", "any")
+    kind = str(schema.get("type", "any"))
     if kind == "array":
         if schema.get("prefixItems"):
             return f"[{', '.join(type_of(item, link=link) for item in schema['prefixItems'])}]"

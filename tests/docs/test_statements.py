@@ -19,14 +19,12 @@ def constants() -> dict[str, str]:
     from homeport.manifests.pods import NODE_AND_IMAGE_S
     from homeport.planning import candidates, hardware, local, workload
     from homeport.sizing import throughput_work
-    from homeport.spec.models import Latency, Workload
+    from homeport.spec.models import Latency
 
-    load = msgspec.structs.fields(Workload)
-    peak = next(f.default for f in load if f.name == "peak_to_mean")
     limits = Latency()
     nodes = {4: "four"}[candidates.MOST_NODES]
     return {
-        "peak": f"`workload.peak_to_mean`; assumed {peak:g}",
+        "peak": f"`workload.day_profile`, else {workload.PEAK_TO_MEAN:g} (assumed)",
         "p99": f"`workload.total_tokens_p99`; assumed {workload.P99_TO_MEAN:g} × (*i* + *o*)",
         "day": f"*λ* = *q* / {workload.SECONDS_A_DAY:,} s × *m*",
         "context": f"above *P*, at least {workload.LEAST_CONTEXT:,}, at most the model's own limit",
