@@ -7,9 +7,9 @@ from homeport.planning.candidates import Candidate, Question
 from homeport.planning.choose import Verdict, idle_share
 from homeport.planning.hardware import Offer, Placement, cloud_of, region_of
 from homeport.planning.types import Considered, Decision, ModelPlan, ModelSource, NodeChoice
-from homeport.planning.workload import longest_request_s
+from homeport.planning.workload import longest_request_s, peak_to_mean
 from homeport.sizing.types import Load, Performance, Settings, Start, Startup
-from homeport.spec.models import Latency, ModelSpec, Target, Workload
+from homeport.spec.models import Latency, ModelSpec, Target
 
 WEIGHTS_DIR = "/weights"
 """Where a volume with weights is mounted in the container."""
@@ -194,12 +194,13 @@ def _decisions(
     def add(field: str, value: object, because: str, *, assumption: bool = False) -> None:
         made.append(Decision(field=field, value=str(value), because=because, assumption=assumption))
 
-    if model.workload.peak_to_mean == Workload.__struct_defaults__[0]:
+    if model.workload.peak_to_mean is None:
+        profile = model.workload.day_profile is not None
         add(
             "workload.peak_to_mean",
-            f"{model.workload.peak_to_mean:g}",
-            "assumed: nothing was said",
-            assumption=True,
+            f"{peak_to_mean(model.workload):g}",
+            "that of the day profile's busiest hour" if profile else "assumed: nothing was said",
+            assumption=not profile,
         )
     if model.latency == Latency():
         limits = model.latency

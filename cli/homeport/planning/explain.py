@@ -7,7 +7,7 @@ import msgspec
 from homeport.planning.decide import STORAGE
 from homeport.planning.hardware import HOURS_A_MONTH
 from homeport.planning.types import ModelPlan
-from homeport.planning.workload import SECONDS_A_DAY
+from homeport.planning.workload import SECONDS_A_DAY, peak_to_mean
 from homeport.sizing.types import Load, Start, Term
 
 
@@ -57,7 +57,7 @@ def _replicas(model: ModelPlan) -> list[Term]:
     return [
         Term(
             name="peak",
-            formula=f"{work.requests_per_day:,.0f} requests a day / {SECONDS_A_DAY:,} s x peak_to_mean {work.peak_to_mean:g}",
+            formula=f"{work.requests_per_day:,.0f} requests a day / {SECONDS_A_DAY:,} s x peak_to_mean {peak_to_mean(work):g}",
             value=model.peak_requests_per_s,
             unit="requests/s",
             source="the spec's workload",

@@ -2,7 +2,7 @@
 
 from homeport.errors import Problem
 from homeport.planning.types import Decision
-from homeport.spec.models import ModelSpec
+from homeport.spec.models import ModelSpec, Workload
 
 SECONDS_A_DAY = 86_400
 LEAST_CONTEXT = 8192
@@ -10,9 +10,22 @@ P99_TO_MEAN = 2.0
 """Tokens of the longest hundredth of requests against the mean, where nobody says (an assumption)."""
 
 
+PEAK_TO_MEAN = 3.0
+"""Requests a second at the peak over those on average, where nobody says (an assumption)."""
+
+
+def peak_to_mean(workload: Workload) -> float:
+    """The peak over the mean: as written, else that of the day profile's busiest hour, else assumed."""
+    if workload.peak_to_mean is not None:
+        return workload.peak_to_mean
+    if workload.day_profile is not None:
+        return max(workload.day_profile) / (sum(workload.day_profile) / len(workload.day_profile))
+    return PEAK_TO_MEAN
+
+
 def peak_requests_per_s(spec: ModelSpec) -> float:
     """Requests a second at the peak: requests_per_day / 86,400 x peak_to_mean."""
-    return spec.workload.requests_per_day / SECONDS_A_DAY * spec.workload.peak_to_mean
+    return spec.workload.requests_per_day / SECONDS_A_DAY * peak_to_mean(spec.workload)
 
 
 def total_tokens_p99(spec: ModelSpec) -> float:

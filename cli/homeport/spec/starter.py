@@ -89,7 +89,9 @@ def _field(
 
 def _unset(name: str, default: Any, kind: inspect.Type, indent: int, off: int) -> Iterator[str]:
     """Yield a field with its default, as a comment from the column `off` on."""
-    if isinstance(kind, inspect.StructType) and default is None:
+    if default is msgspec.NODEFAULT:
+        yield _line(f"{name}: {name.upper()}", indent, off)
+    elif isinstance(kind, inspect.StructType) and default is None and _all_required(kind.cls):
         wanted = ", ".join(f"{field}: {field.upper()}" for field in fields(kind.cls))
         yield _line(f"{name}: {{{wanted}}}", indent, off)
     elif isinstance(kind, inspect.StructType):
@@ -97,6 +99,10 @@ def _unset(name: str, default: Any, kind: inspect.Type, indent: int, off: int) -
         yield from _part(kind.cls, {}, indent + 2, off)
     else:
         yield _line(f"{name}: {'auto' if default is None else scalar(default)}", indent, off)
+
+
+def _all_required(cls: type[msgspec.Struct]) -> bool:
+    return all(field.required for field in fields(cls).values())
 
 
 def _item(cls: type[msgspec.Struct], values: Mapping[str, Any], indent: int) -> Iterator[str]:
