@@ -135,6 +135,30 @@ def test_unmeasured_gpus_are_marked_and_wider() -> None:
     assert width(unseen) > width(seen)
 
 
+def test_a_node_without_figures_is_assumed_and_says_so() -> None:
+    p = predict(
+        model("Qwen__Qwen2.5-0.5B-Instruct.json"),
+        gpu("CPU"),
+        Settings(),
+        Load(input_tokens=100, output_tokens=50, concurrency=1),
+    )
+    assert p.tpot_ms is not None
+    # A billion bytes at 100 GB/s.
+    assert 9 < p.tpot_ms < 30
+    assert any("assumed" in note for note in p.notes)
+
+
+def test_what_is_not_counted_is_said() -> None:
+    load = Load(input_tokens=1000, output_tokens=200, concurrency=16)
+    arch, card = model("meta-llama__Llama-3.1-70B-Instruct.json"), gpu("H100-SXM-80GB")
+    lora = predict(arch, card, Settings(tensor_parallel_size=8, adapters=4, adapter_rank=16), load)
+    assert any("LoRA" in note for note in lora.notes)
+    near = predict(arch, card, Settings(tensor_parallel_size=8), load)
+    far = predict(arch, card, Settings(tensor_parallel_size=8, nodes=2), load)
+    assert any("nodes" in note for note in far.notes)
+    assert (far.tpot_ms or 0) > (near.tpot_ms or 0)
+
+
 def test_capacity_is_the_largest_load_within_the_limits() -> None:
     arch, g, run = model(LLAMA_8B), gpu("H100-SXM-80GB"), Settings()
     load = Load(input_tokens=1000, output_tokens=300)

@@ -19,7 +19,7 @@ from homeport.sizing.throughput_constants import (
     version_family,
 )
 from homeport.sizing.throughput_formulas import Efficiencies, Figures, figures, kv_requests, run_tokens_per_s
-from homeport.sizing.throughput_work import Work, work
+from homeport.sizing.throughput_work import ASSUMED_BANDWIDTH_GB_S, ASSUMED_TFLOPS, Work, work
 from homeport.sizing.types import Capacity, Load, Performance, Settings, Term
 
 Bands = dict[str, tuple[float, float]]
@@ -147,6 +147,13 @@ def _notes(
         notes.append(
             f"{gpu.id} has no throughput measurements: estimated from its data sheet, with a wider interval"
         )
+    if gpu.memory_bandwidth_gb_s is None:
+        notes.append(
+            f"{gpu.id} has no figures of its own: {ASSUMED_BANDWIDTH_GB_S:.0f} GB/s of memory bandwidth and "
+            f"{ASSUMED_TFLOPS:.0f} TFLOPS are assumed"
+        )
+    if settings.adapters:
+        notes.append("LoRA adapters slow every step; that is not counted")
     if settings.engine not in known.measured["engine"]:
         notes.append(
             f"{settings.engine} has no throughput measurements: estimated as the mean of the measured engines"

@@ -17,6 +17,9 @@ from homeport.sizing.types import Settings
 # Assumed where a data sheet is silent: PCIe 4.0 x16 in one direction, and a 100 Gbit/s network between nodes.
 PCIE_GB_S = 32.0
 NETWORK_GB_S = 12.5
+# And of a row without figures (`CPU`: they are the node's): a server's memory channels and vector units.
+ASSUMED_BANDWIDTH_GB_S = 100.0
+ASSUMED_TFLOPS = 1.0
 # DeepSeek's sparse attention reads at most this many tokens a query (index_topk of its config).
 SPARSE_TOKENS = 2048.0
 # The share of memory an engine takes by default, and what stays outside weights and KV cache (activation, context).
@@ -78,7 +81,7 @@ def precision_of(arch: Architecture, settings: Settings) -> Quantization | None:
 
 def _tflops(gpu: Gpu, quantization: Quantization | None, dtype: str) -> tuple[float, str]:
     """Dense TFLOPS of the matrix work, and its precision: 16, 8, "8 block", 4, "weights" (dequantised to 16 bit)."""
-    half = gpu.dense_bf16_tflops or gpu.dense_fp16_tflops or 0.0
+    half = gpu.dense_bf16_tflops or gpu.dense_fp16_tflops or ASSUMED_TFLOPS
     if quantization is None:
         return (half / 2, "16") if dtype == "float32" else (half, "16")
     if quantization.activation_bits == 4 and gpu.dense_fp4_tflops:
@@ -154,9 +157,9 @@ def work(arch: Architecture, gpu: Gpu, settings: Settings) -> Work:
     dtype = arch.dtype if settings.weight_dtype == "auto" else settings.weight_dtype
     half = 4.0 if dtype == "float32" else 2.0
     tflops, precision = _tflops(gpu, quantization, dtype)
-    half_flops = (gpu.dense_bf16_tflops or gpu.dense_fp16_tflops or 1.0) * 1e12
-    flops = max(tflops, 1e-3) * 1e12
-    bandwidth = (gpu.memory_bandwidth_gb_s or 100.0) * 1e9
+    half_flops = (gpu.dense_bf16_tflops or gpu.dense_fp16_tflops or ASSUMED_TFLOPS) * 1e12
+    flops = tflops * 1e12
+    bandwidth = (gpu.memory_bandwidth_gb_s or ASSUMED_BANDWIDTH_GB_S) * 1e9
 
     read = {"dense": 0.0, "experts": 0.0, "head": 0.0}
     math_s = {"dense": 0.0, "experts": 0.0, "head": 0.0}
