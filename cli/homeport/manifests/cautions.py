@@ -17,9 +17,11 @@ def cautions(plan: Plan) -> list[str]:
 
 def _of_model(model: ModelPlan, target: str) -> list[str]:
     from homeport.engines import registry
+    from homeport.engines.common import WORKERS_TALK_TCP
 
     spec = model.spec
-    found = list(registry.server(model.engine, model.launch).warnings)
+    server = registry.server(model.engine, model.launch)
+    found = [text for text in server.warnings if text != WORKERS_TALK_TCP]  # the plan says this itself
     if spec.expose.kind in ("load_balancer", "ingress", "gateway") and spec.api_key is None:
         found.append(f"anybody who reaches its {spec.expose.kind.replace('_', ' ')} may use it: set api_key")
     found += route_notes(model, platform(target))
