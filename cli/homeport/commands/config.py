@@ -1,16 +1,17 @@
 """`homeport config`: every value of the resolved spec, and where it comes from."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from homeport.commands.main import common_options, examples, output_option
 from homeport.commands.output import Format, Output
 from homeport.commands.specs import SpecOptions, spec_options
-from homeport.spec.load import Loaded
-from homeport.spec.source import Path, path_text
+
+if TYPE_CHECKING:
+    from homeport.spec.load import Loaded
+    from homeport.spec.source import Path
 
 
 @click.command(
@@ -41,12 +42,16 @@ def config(out: Output, options: SpecOptions, output_format: Format) -> None:
         out.structured({"schema_version": 1, "values": values}, output_format)
 
 
-def _rows(loaded: Loaded, options: SpecOptions) -> Iterator[tuple[str, Any, str]]:
+def _rows(loaded: "Loaded", options: SpecOptions) -> Iterator[tuple[str, Any, str]]:
+    from homeport.spec.source import path_text
+
     for path, value in _leaves(loaded.spec, ()):
         yield path_text(path), value, _origin(path, loaded, options)
 
 
-def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+def _leaves(value: Any, path: "Path") -> Iterator[tuple["Path", Any]]:
+    import msgspec
+
     if isinstance(value, msgspec.Struct):
         for name in value.__struct_fields__:
             yield from _leaves(getattr(value, name), (*path, name))
@@ -57,7 +62,7 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
         yield path, list(value) if isinstance(value, tuple) else value
 
 
-def _origin(path: Path, loaded: Loaded, options: SpecOptions) -> str:
+def _origin(path: "Path", loaded: "Loaded", options: SpecOptions) -> str:
     if path in options.origins:
         return options.origins[path]
     if loaded.source.find(path) is not None:

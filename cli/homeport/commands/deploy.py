@@ -3,15 +3,16 @@
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from homeport.commands.main import common_options, examples, output_option
 from homeport.commands.output import Format, Output
 from homeport.commands.specs import SpecOptions, spec_options
-from homeport.errors import EnvironmentProblem, MissingExtra
-from homeport.planning.types import Plan
+
+if TYPE_CHECKING:
+    from homeport.planning.types import Plan
 
 
 def stack_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -168,7 +169,7 @@ def _operate(
         )
 
 
-def _ask(operation: str, plan: Plan, stack: str) -> None:
+def _ask(operation: str, plan: "Plan", stack: str) -> None:
     """Let a person on a terminal confirm; without one, --yes is needed."""
     if not sys.stdin.isatty():
         raise click.UsageError(
@@ -193,6 +194,8 @@ def _settings(platform: bool, cluster: str, location: str) -> Any:
 
 def _runner(operation: str) -> Callable[..., Any]:
     """Return the function that runs Pulumi; EnvironmentProblem names what is missing."""
+    from homeport.errors import EnvironmentProblem, MissingExtra
+
     if find_spec("pulumi") is None or find_spec("pulumi_kubernetes") is None:
         raise MissingExtra(operation, "pulumi")
     from homeport_infra.automation import pulumi_cli, run
@@ -213,7 +216,7 @@ def _changes(changes: dict[str, int]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(changes.items())) or "nothing to change"
 
 
-def _print_preview(out: Output, plan: Plan, output_format: Format) -> None:
+def _print_preview(out: Output, plan: "Plan", output_format: Format) -> None:
     from homeport.manifests.parsing import load
     from homeport.manifests.render import documents
 

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,7 +12,9 @@ from homeport.commands.choices import CatalogName, api_ids
 from homeport.commands.main import common_options, examples
 from homeport.commands.output import Output
 from homeport.commands.specs import DEFAULT_FILE, FLAGS
-from homeport.errors import EnvironmentProblem, NotFoundError, Problem, SpecError
+
+if TYPE_CHECKING:
+    from homeport.errors import Problem
 
 FieldPath = tuple[str | int, ...]
 Given = dict[FieldPath, tuple[Any, str]]
@@ -97,6 +99,7 @@ def _given(name: str | None, compare: tuple[str, ...], flags: dict[str, Any]) ->
 
 def _starter(given: Given) -> str:
     """Return the text of the spec. Raises SpecError with every problem of the flags."""
+    from homeport.errors import SpecError
     from homeport.spec.overrides import and_also, from_flags, values_of
     from homeport.spec.starter import starter
 
@@ -115,9 +118,10 @@ def _starter(given: Given) -> str:
     return starter(values_of(given))
 
 
-def _unknown_model(name: str) -> Problem | None:
+def _unknown_model(name: str) -> "Problem | None":
     """Return what is wrong with a model's name: it is none of the catalog's, no Hub id and no path."""
     from homeport.catalog.models import model
+    from homeport.errors import NotFoundError, Problem
 
     if "/" in name.strip("/") or Path(name).exists():
         return None  # a Hub id or a path: planning looks it up
@@ -150,6 +154,7 @@ def _ask(given: Given, out: Output) -> None:
 
 def _answer(path: FieldPath, text: str) -> Any:
     """Turn an answer into the field's value. Raises click.UsageError, upon which click asks again."""
+    from homeport.errors import SpecError
     from homeport.spec.compose import compose
     from homeport.spec.overrides import from_flags
 
@@ -204,6 +209,8 @@ def write_new(path: Path, text: str, force: bool) -> None:
     except FileExistsError:
         raise _exists(str(path)) from None
     except OSError as error:
+        from homeport.errors import EnvironmentProblem
+
         raise EnvironmentProblem(f"'{path}' cannot be written: {error.strerror}") from error
     finally:
         staged.unlink(missing_ok=True)

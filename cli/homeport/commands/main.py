@@ -3,13 +3,16 @@
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from homeport.commands.output import Output
-from homeport.errors import EnvironmentProblem, HomeportError, NotFoundError, SpecError
 from homeport.text import nearest
+
+# `homeport.errors` (and msgspec with it) is imported where there is an error: a help text needs neither.
+if TYPE_CHECKING:
+    from homeport.errors import HomeportError
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
@@ -117,10 +120,12 @@ def run(args: list[str]) -> int:
     except KeyboardInterrupt:
         out.message("interrupted")
         return INTERRUPTED
-    except HomeportError as error:
-        report(error, out)
-        return error.exit_code
     except Exception as error:
+        from homeport.errors import HomeportError
+
+        if isinstance(error, HomeportError):
+            report(error, out)
+            return error.exit_code
         if out.debug:
             import traceback
 
@@ -168,8 +173,10 @@ def _usage_help(error: click.UsageError) -> str:
     return f"`{error.ctx.command_path} --help` says how it is used" if error.ctx else "`homeport --help`"
 
 
-def report(error: HomeportError, out: Output) -> None:
+def report(error: "HomeportError", out: Output) -> None:
     """Write an error of the library as messages: one for each problem, and what to do next."""
+    from homeport.errors import EnvironmentProblem, NotFoundError, SpecError
+
     if out.debug:
         import traceback
 

@@ -8,11 +8,11 @@ import click
 from homeport.commands.main import common_options, examples
 from homeport.commands.output import Output
 from homeport.commands.specs import SpecOptions, spec_options
-from homeport.manifests.types import Document
-from homeport.planning.types import Plan
 
 if TYPE_CHECKING:
     from homeport.manifests.prerequisites import Prerequisite
+    from homeport.manifests.types import Document
+    from homeport.planning.types import Plan
 
 DEFAULT_FOLDER = "manifests"
 
@@ -59,7 +59,9 @@ def render(out: Output, options: SpecOptions, *, target: str, dry_run: bool, for
     _notes(out, plan)
 
 
-def _write(out: Output, plan: Plan, made: list[Document], target: str, *, dry_run: bool, force: bool) -> None:
+def _write(
+    out: Output, plan: "Plan", made: list["Document"], target: str, *, dry_run: bool, force: bool
+) -> None:
     from homeport.manifests import kustomize, writing
     from homeport.manifests.prerequisites import prerequisites, secrets
 
@@ -106,7 +108,7 @@ def _say_commands(out: Output, heading: str | None, needed: "list[Prerequisite]"
             out.message(f"  {command}")
 
 
-def _notes(out: Output, plan: Plan) -> None:
+def _notes(out: Output, plan: "Plan") -> None:
     """Warn of what the plan and its objects leave open, and say which models run on a stand-in."""
     from homeport.manifests.cautions import cautions
 

@@ -5,22 +5,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-import msgspec
 
 from homeport.commands.choices import CatalogName, NearestChoice, gpu_ids, model_ids
-from homeport.errors import HomeportError, SpecError
-from homeport.spec.load import Loaded
-from homeport.spec.overrides import Overrides
+
+# A help text needs none of them: they are imported where a spec is read.
+if TYPE_CHECKING:
+    from homeport.errors import SpecError
+    from homeport.spec.load import Loaded
+    from homeport.spec.overrides import Overrides
 
 DEFAULT_FILE = "homeport.yaml"
 PLATFORMS = ("kind", "minikube", "generic", "gke", "eks", "aks")
 ENGINES = ("vllm", "sglang", "trtllm", "tensorrt-llm", "tgi", "cpu", "simulator")
 
 
-class Flag(msgspec.Struct, frozen=True):
+class Flag(NamedTuple):
     """One option that sets a field of the spec; `path` starts with "models" for a field of the (only) model."""
 
     option: str
@@ -82,7 +84,7 @@ class SpecOptions:
         """Where relative paths of the spec start: the file's folder, or the current one."""
         return Path(self.file).parent if self.file and self.file != "-" else Path()
 
-    def load(self) -> Loaded:
+    def load(self) -> "Loaded":
         """Read the file and put the flags over it, or make a spec of the flags alone.
 
         Raises SpecError with every problem, and click.UsageError where there is nothing to read.
@@ -96,8 +98,10 @@ class SpecOptions:
         self._more[path] = value, option
 
     @contextmanager
-    def reading(self) -> Iterator[Loaded]:
+    def reading(self) -> Iterator["Loaded"]:
         """Give the loaded spec, and let problems that are found later point into its source."""
+        from homeport.errors import SpecError
+
         loaded = self.load()
         try:
             yield loaded
@@ -131,13 +135,14 @@ class SpecOptions:
         except OSError as error:
             raise click.UsageError(f"'{self.file}' cannot be read: {error.strerror}") from None
 
-    def _from_file(self) -> Loaded:
+    def _from_file(self) -> "Loaded":
         from homeport.spec.overrides import load_with
 
         text, name = self._read()
         return load_with(text, name, self._overrides())
 
-    def _from_flags(self) -> Loaded:
+    def _from_flags(self) -> "Loaded":
+        from homeport.errors import SpecError
         from homeport.spec.overrides import from_flags
 
         overrides = self._overrides()
@@ -146,9 +151,10 @@ class SpecOptions:
         except SpecError as error:
             raise self._with_bad_model(error, overrides) from error
 
-    def _with_bad_model(self, error: SpecError, overrides: Overrides) -> SpecError:
+    def _with_bad_model(self, error: "SpecError", overrides: "Overrides") -> "SpecError":
         """Add what is wrong with --model itself: with a workload missing too, the planner never gets to say it."""
         from homeport.catalog.resolve import resolve
+        from homeport.errors import HomeportError
         from homeport.planning.sources import at
         from homeport.spec.source import Source, spec_error
 
@@ -215,7 +221,7 @@ def _variable(flag: Flag) -> str:
     return f"HOMEPORT_{flag.option.removeprefix('--').replace('-', '_').upper()}"
 
 
-def describe(error: SpecError) -> list[str]:
+def describe(error: "SpecError") -> list[str]:
     """Return the texts of all problems of an error, each with its place."""
     from homeport.spec.problems import describe_all
 
