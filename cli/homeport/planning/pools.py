@@ -32,26 +32,20 @@ def _instance_name(nodes: NodeChoice) -> str | None:
 def _pool(
     target: Target, gpu: str, name: str | None, region: str | None, size: int, members: list[ModelPlan]
 ) -> Pool:
-    free: list[int] = []
     whole = used = 0
-    wanted: list[int] = []
+    wanted: dict[int, int] = {}
     for made in members:
         real = made.stands_for or made
         used += real.gpus_per_replica * real.replicas_planned
         if real.nodes_per_replica > 1:
             whole += real.nodes_per_replica * real.replicas_planned
         else:
-            wanted += [real.gpus_per_replica] * real.replicas_planned
-    for need in sorted(wanted, reverse=True):
-        slot = next((i for i, left in enumerate(free) if left >= need), None)
-        if slot is None:
-            free.append(size - need)
-        else:
-            free[slot] -= need
+            need = real.gpus_per_replica
+            wanted[need] = wanted.get(need, 0) + real.replicas_planned
     first = members[0].stands_for or members[0]
     assert first.nodes is not None, "pools are made of models that have nodes"
     price = first.nodes.price
-    count = whole + len(free)
+    count = whole + packed(wanted, size)
     return Pool(
         gpu=gpu,
         instance_type=name,
@@ -64,3 +58,30 @@ def _pool(
         price=price,
         models=tuple(m.spec.name for m in members),
     )
+
+
+def packed(wanted: dict[int, int], size: int) -> int:
+    """How many nodes of `size` GPUs hold `wanted` replicas (GPUs of a replica -> how many), each within a node.
+
+    First-fit, the largest first. Replicas of one size fill alike nodes alike, so nodes are counted in runs: the work
+    grows with the number of sizes, not of replicas.
+    """
+    runs: list[tuple[int, int]] = []  # (free GPUs, nodes), in the order in which the nodes were opened
+    for need in sorted(wanted, reverse=True):
+        left = wanted[need]
+        after: list[tuple[int, int]] = []
+        opened = -(-left // (size // need))  # more than enough; those that stay empty are dropped below
+        for room, nodes in (*runs, (size, opened)):
+            each = room // need
+            full = min(nodes, left // each) if each else 0
+            left -= full * each
+            part = 1 if each and nodes > full and left else 0
+            after += (
+                (room - each * need, full),
+                (room - left * need, part),
+                (room, nodes - full - part),
+            )
+            if part:
+                left = 0
+        runs = [(room, nodes) for room, nodes in after if nodes and room < size]
+    return sum(nodes for _, nodes in runs)
