@@ -143,3 +143,10 @@ def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["render", "-q"]) == 0
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("", "")
+
+
+def test_an_empty_name_is_no_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`-o $UNSET` shall not write to the current folder."""
+    assert run(["render", "-o", ""]) == 2
+    assert "-o needs the name of a folder" in capsys.readouterr().err
+    assert files(folder) == {"homeport.yaml"}

@@ -47,6 +47,8 @@ def render(out: Output, options: SpecOptions, *, target: str, dry_run: bool, for
     from homeport.manifests.render import documents
     from homeport.planning.plan import Planner
 
+    if not target:
+        raise click.UsageError("-o needs the name of a folder, or '-'")
     if target == "-" and (dry_run or force):
         raise click.UsageError("--dry-run and --force are about a folder, and '-o -' prints")
     with options.reading() as loaded:

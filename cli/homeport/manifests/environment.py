@@ -56,8 +56,10 @@ def _bytecode_cache() -> Any:
 
     class Cache(FileSystemBytecodeCache):
         def load_bytecode(self, bucket: Any) -> None:
-            with suppress(OSError, EOFError, ValueError, TypeError):
+            try:
                 super().load_bytecode(bucket)
+            except Exception:  # half a pickle or half a code object can raise anything
+                bucket.reset()
 
         def dump_bytecode(self, bucket: Any) -> None:
             with suppress(OSError):
@@ -67,6 +69,10 @@ def _bytecode_cache() -> Any:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         target = Path(base) / "homeport" / "templates"
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = target.stat()
     except (OSError, RuntimeError):
+        return None
+    # What lies there is run: it must be the user's own, and nobody else may write to it.
+    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
         return None
     return Cache(str(target))
