@@ -18,7 +18,14 @@ from homeport.sizing.throughput_constants import (
     resolve,
     version_family,
 )
-from homeport.sizing.throughput_formulas import Efficiencies, Figures, figures, kv_requests, run_tokens_per_s
+from homeport.sizing.throughput_formulas import (
+    Efficiencies,
+    Figures,
+    figures,
+    kv_requests,
+    prompt_seconds,
+    run_tokens_per_s,
+)
 from homeport.sizing.throughput_work import ASSUMED_BANDWIDTH_GB_S, ASSUMED_TFLOPS, Work, work
 from homeport.sizing.types import Capacity, Load, Performance, Settings, Term
 
@@ -192,8 +199,10 @@ def capacity(
     most_tpot = math.inf if tpot_ms is None else tpot_ms / 1e3 / margins["tpot"]
     prompt, output = load.input_tokens, load.output_tokens
 
+    known = prompt_seconds(w, e, prompt, min)
+
     def broken(n: int) -> str | None:
-        f = figures(w, e, prompt, output, float(n), room, min, max)
+        f = figures(w, e, prompt, output, float(n), room, min, max, known)
         if f.tpot_s > most_tpot:
             return "tpot"
         return "ttft" if f.ttft_s > most_ttft else None

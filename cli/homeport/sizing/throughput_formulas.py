@@ -119,17 +119,31 @@ def kv_requests(
     return kv_bytes / (held * w.kv_bytes_token + least(held, w.window_tokens) * w.window_bytes_token + 1.0)
 
 
+def prompt_seconds(w: Work, e: Efficiencies, tokens: float, least: Pick) -> tuple[float, float]:
+    """Seconds of a prompt alone and among others: what doesn't depend on how many requests there are."""
+    return prompt_alone_s(w, e, tokens, least), prompt_share_s(w, e, tokens, least)
+
+
 def figures(
-    w: Work, e: Efficiencies, prompt: float, output: float, asked: float, room: float, least: Pick, most: Pick
+    w: Work,
+    e: Efficiencies,
+    prompt: float,
+    output: float,
+    asked: float,
+    room: float,
+    least: Pick,
+    most: Pick,
+    known: tuple[float, float] | None = None,
 ) -> Figures:
     """What `asked` requests in flight get when at most `room` can run at once.
+
+    `known` are the prompt's seconds, where the caller asks for many loads.
 
     A cycle is the time in which every running request comes and goes once: its prompts and its decode steps. The
     replica then gives batch * output tokens a cycle; time to first token and time per token add up to the cycle.
     """
     batch = most(least(asked, room), 1.0)
-    alone = prompt_alone_s(w, e, prompt, least)
-    share = prompt_share_s(w, e, prompt, least)
+    alone, share = known or prompt_seconds(w, e, prompt, least)
     step = decode_step_s(w, e, batch / w.stages, prompt + output / 2, least)
     others = (batch - 1) / w.stages * share
     # The step that runs when a request comes must end first.

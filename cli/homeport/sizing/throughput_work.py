@@ -9,7 +9,7 @@ import math
 
 import msgspec
 
-from homeport.catalog.architecture import Architecture, Quantization, Weight
+from homeport.catalog.architecture import Architecture, Attention, Quantization
 from homeport.catalog.architecture_quantization import by_name
 from homeport.catalog.types import Gpu
 from homeport.sizing.types import Settings
@@ -93,19 +93,32 @@ def _tflops(gpu: Gpu, quantization: Quantization | None, dtype: str) -> tuple[fl
     return half, "weights"
 
 
+@functools.lru_cache(maxsize=256)
+def _sums(arch: Architecture) -> tuple[tuple[str, bool, bool, int, int], ...]:
+    """The layers' parameters by group, whether linear, whether divided by tensor parallelism: all and active ones."""
+    found: dict[tuple[str, bool, bool], tuple[int, int]] = {}
+    for kind, count in arch.kind_counts():
+        for weight in kind.weights:
+            key = (weight.group, weight.linear, weight.shard != "replicated")
+            params, active = found.get(key, (0, 0))
+            found[key] = (params + count * weight.params, active + count * weight.active_params)
+    return tuple((*key, *value) for key, value in found.items())
+
+
+@functools.lru_cache(maxsize=256)
+def _kinds(arch: Architecture) -> tuple[tuple[Attention, int], ...]:
+    return tuple((kind.attention, count) for kind, count in arch.kind_counts())
+
+
 def _held_in(
-    weight: Weight, quantization: Quantization | None, arch: Architecture, half_bytes: float
+    group: str, linear: bool, quantization: Quantization | None, arch: Architecture, half_bytes: float
 ) -> float:
-    """Bytes of one element of a weight, its scales included."""
-    if (
-        quantization is None
-        or not weight.linear
-        or weight.group in ("embedding", "lm_head", "router", "norms", "vision")
-    ):
+    """Bytes of one element of a group of weights, its scales included."""
+    if quantization is None or not linear or group in ("embedding", "lm_head", "router", "norms", "vision"):
         return half_bytes
-    if quantization.only and weight.group not in quantization.only:
+    if quantization.only and group not in quantization.only:
         return half_bytes
-    if weight.group == "attention":
+    if group == "attention":
         # NVIDIA's FP4 checkpoints of latent-attention models keep the attention in 16 bit.
         if quantization.activation_bits == 4 and arch.is_mla:
             return half_bytes
@@ -114,12 +127,12 @@ def _held_in(
             "attn" in n and ("*" in n or "re:" in n) for n in quantization.ignored
         ):
             return half_bytes
-    group = quantization.group_size
+    scaled = quantization.group_size
     if quantization.block is not None:
-        group = quantization.block[0] * quantization.block[1]
+        scaled = quantization.block[0] * quantization.block[1]
     extra = 0.0
-    if group > 0:
-        extra = (quantization.scale_bits + (quantization.bits if quantization.zero_point else 0)) / group
+    if scaled > 0:
+        extra = (quantization.scale_bits + (quantization.bits if quantization.zero_point else 0)) / scaled
     return (quantization.bits + extra) / 8
 
 
@@ -164,19 +177,15 @@ def work(arch: Architecture, gpu: Gpu, settings: Settings) -> Work:
     read = {"dense": 0.0, "experts": 0.0, "head": 0.0}
     math_s = {"dense": 0.0, "experts": 0.0, "head": 0.0}
     stored = 0.0
-    for kind, count in arch.kind_counts():
-        for weight in kind.weights:
-            name = "experts" if weight.group == "experts" else "dense"
-            each = _held_in(weight, quantization, arch, half)
-            size = count * weight.params * each / (1 if weight.shard == "replicated" else tensor)
-            stored += size
-            read[name] += size
+    for group, linear, divided, params, active in _sums(arch):
+        name = "experts" if group == "experts" else "dense"
+        each = _held_in(group, linear, quantization, arch, half)
+        size = params * each / (tensor if divided else 1)
+        stored += size
+        read[name] += size
+        if linear:
             rate = half_flops if quantization is not None and each == half else flops
-            math_s[name] += (
-                2 * count * weight.active_params / (1 if weight.shard == "replicated" else tensor) / rate
-                if weight.linear
-                else 0.0
-            )
+            math_s[name] += 2 * active / (tensor if divided else 1) / rate
     for weight in arch.outside:
         size = weight.params * half / tensor
         stored += size
@@ -187,8 +196,7 @@ def work(arch: Architecture, gpu: Gpu, settings: Settings) -> Work:
     element = kv_element_bytes(arch, settings, quantization)
     kv = window = index = window_sum = state = decode = prefill = window_prefill = 0.0
     sparse = math.inf
-    for kind, count in arch.kind_counts():
-        attention = kind.attention
+    for attention, count in _kinds(arch):
         if attention.state_elements:
             state += count * (attention.state_elements + attention.conv_elements) * 2 * 4.0 / tensor
         elements = attention.kv_elements(tensor)
@@ -206,7 +214,7 @@ def work(arch: Architecture, gpu: Gpu, settings: Settings) -> Work:
                 sparse = SPARSE_TOKENS
             if attention.latent_rank:
                 decode += count * 2 * heads * (2 * attention.latent_rank + attention.rope_dim)
-    windowed = sum(n for k, n in arch.kind_counts() if k.attention.window_tokens)
+    windowed = sum(n for k, n in _kinds(arch) if k.window_tokens)
 
     nodes = max(1, settings.nodes)
     across = tensor > max(1, tensor * stages // nodes)
@@ -235,7 +243,7 @@ def work(arch: Architecture, gpu: Gpu, settings: Settings) -> Work:
         exchange_s=sent * tensor / 2 / (gb_s * 1e9),
         layers=float(arch.layers),
         moe_layers=float(arch.moe.moe_layers) if arch.moe else 0.0,
-        latent_layers=float(sum(n for k, n in arch.kind_counts() if k.attention.latent_rank)),
+        latent_layers=float(sum(n for k, n in _kinds(arch) if k.latent_rank)),
         stages=float(stages),
         kv_bytes_token=(kv + index) / stages,
         window_bytes_token=window / stages,
