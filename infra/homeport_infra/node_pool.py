@@ -1,9 +1,14 @@
 """GPU node pools of a plan as cloud resources. GKE first; `homeport[gcp]` brings its provider."""
 
+import math
+from collections.abc import Sequence
+
 import pulumi
 
 from homeport.errors import MissingExtra
+from homeport.manifests.types import Document
 from homeport.planning.types import ModelPlan, Plan, Pool
+from homeport_infra.manifest import parse
 
 # What Google's API calls the accelerators of its machine types.
 GKE_ACCELERATORS = {
@@ -17,8 +22,10 @@ GKE_ACCELERATORS = {
     "V100-SXM2-16GB": "nvidia-tesla-v100",
     "RTX-PRO-6000-BSE-96GB": "nvidia-rtx-pro-6000",
 }
-DISK_GIB = 100
-"""Boot disk for the system and the engine's image (tens of GiB), GiB."""
+SYSTEM_GIB = 60
+"""What the system, the engine's image (10 to 20 GB) and an older one beside it take of a boot disk (an assumption)."""
+GKE_RESERVED_GIB = 100
+GKE_EVICTION_SHARE = 0.1
 GPU_TAINT = "nvidia.com/gpu"
 
 
@@ -132,11 +139,33 @@ def _nodes(members: list[ModelPlan], pool: Pool, *, least: bool) -> int:
     return whole + -(-gpus // pool.gpus_per_node)
 
 
-def disk_gib(plan: Plan, pool: Pool) -> int:
-    """Boot disk of a pool's nodes: the system, and the weights of every model that downloads into the node's disk."""
-    weights = sum(
-        m.source.weight_bytes / 2**30
-        for m in plan.models
-        if m.spec.name in pool.models and m.spec.weights.source in ("hub", "object_store", "oci")
-    )
-    return DISK_GIB + int(1.2 * weights + 0.5)
+def disk_gib(plan: Plan, pool: Pool, documents: Sequence[Document]) -> int:
+    """Boot disk of a pool's nodes, GiB: the system and images, and what the pods on a full node request of it.
+
+    GKE keeps 10 % of a boot disk for eviction and min(half, 6 GiB + 35 %, 100 GiB) for itself (its documentation, "Plan
+    GKE Standard node sizes"), so the disk is larger than the sum.
+    """
+    needed = float(SYSTEM_GIB)
+    for model in plan.models:
+        if model.spec.name not in pool.models:
+            continue
+        gpus = model.gpus_per_replica // model.nodes_per_replica
+        requested = _ephemeral_gib([d for d in documents if d.model == model.spec.name])
+        needed = max(needed, SYSTEM_GIB + requested * (pool.gpus_per_node // gpus))
+    return math.ceil((needed + GKE_RESERVED_GIB) / (1 - GKE_EVICTION_SHARE))
+
+
+def _ephemeral_gib(documents: Sequence[Document]) -> int:
+    """What one pod of a model requests of the node's disk, GiB."""
+    for document in documents:
+        if document.kind not in ("Deployment", "LeaderWorkerSet"):
+            continue
+        spec = parse(document)["spec"]
+        template = (
+            spec["template"]
+            if document.kind == "Deployment"
+            else spec["leaderWorkerTemplate"]["workerTemplate"]
+        )
+        requests = template["spec"]["containers"][0]["resources"]["requests"]
+        return int(str(requests.get("ephemeral-storage", "0Gi")).removesuffix("Gi"))
+    return 0

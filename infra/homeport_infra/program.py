@@ -1,5 +1,6 @@
 """What a stack holds: node pools, the platform, and every model of a spec."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -8,6 +9,7 @@ import pulumi
 from homeport.costs.own import self_hosted
 from homeport.costs.types import Options
 from homeport.manifests.render import documents
+from homeport.manifests.types import Document
 from homeport.planning.hardware import region_of
 from homeport.planning.plan import Planner
 from homeport.planning.types import Plan
@@ -44,14 +46,14 @@ def main() -> None:
 
 def deploy(plan: Plan, settings: Settings) -> list[ModelServer]:
     """Register a plan: node pools first, then the platform, then the namespace and the models in it."""
+    rendered = documents(plan)
     before: list[pulumi.Resource] = []
     if settings.cluster:
-        before += node_pools(plan, settings)
+        before += node_pools(plan, settings, rendered)
     if settings.platform:
         before.append(
             Platform("platform", PlatformArgs(namespace=plan.spec.observability.prometheus_namespace))
         )
-    rendered = documents(plan)
     shared = [
         Manifest(f"namespace-{d.name}", parse(d), pulumi.ResourceOptions(depends_on=before))
         for d in rendered
@@ -73,7 +75,7 @@ def deploy(plan: Plan, settings: Settings) -> list[ModelServer]:
     return servers
 
 
-def node_pools(plan: Plan, settings: Settings) -> list[GpuNodePool]:
+def node_pools(plan: Plan, settings: Settings, rendered: Sequence[Document]) -> list[GpuNodePool]:
     """Register the pools of a plan on a GKE cluster. Raises ValueError for another platform."""
     if plan.spec.target.platform != "gke":
         raise ValueError(
@@ -94,7 +96,7 @@ def node_pools(plan: Plan, settings: Settings) -> list[GpuNodePool]:
                     gpus_per_node=pool.gpus_per_node,
                     min_nodes=least,
                     max_nodes=most,
-                    disk_gib=disk_gib(plan, pool),
+                    disk_gib=disk_gib(plan, pool, rendered),
                     spot=pool.capacity == "spot",
                 ),
             )

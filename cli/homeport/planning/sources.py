@@ -8,6 +8,7 @@ from homeport.catalog.architecture_types import Architecture
 from homeport.catalog.resolve import Found, resolve
 from homeport.errors import HomeportError, NotFoundError, Problem, SpecError
 from homeport.planning.types import ModelSource
+from homeport.sizing.startup_model import stored_bytes
 from homeport.spec.models import ModelSpec
 
 
@@ -61,7 +62,7 @@ class Sources:
             checkpoint=found.id,
             config=found.config,
             architecture=arch,
-            weight_bytes=found.weight_bytes or arch.weight_bytes or _bytes_of(arch.total_params, arch.dtype),
+            weight_bytes=found.weight_bytes or arch.weight_bytes or round(stored_bytes(arch)),
             context_tokens=found.context_tokens or arch.context_tokens,
             licence=named.licence,
             gated=found.gated,
@@ -94,10 +95,6 @@ def _sized(found: Found) -> dict[str, Any]:
     if found.weight_bytes is None or "weight_bytes" in found.config:
         return found.config
     return {**found.config, "weight_bytes": found.weight_bytes}
-
-
-def _bytes_of(params: int, dtype: str) -> int:
-    return params * (4 if dtype == "float32" else 2)
 
 
 def at(error: HomeportError, path: tuple[str | int, ...], value: object) -> SpecError:
