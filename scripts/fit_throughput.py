@@ -313,7 +313,8 @@ def quantiles(f: Any, d: Data) -> dict[str, dict[str, float]]:
         log = np.log(y / p)
         log = log[~np.isnan(log)]
         found[name] = {
-            str(q): round(float(np.quantile(log, q)), 4) for q in (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+            str(q): round(float(np.quantile(log, q)), 4)
+            for q in (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
         }
     return found
 

@@ -50,8 +50,9 @@ def predict(
     `max_num_seqs` let; TTFT is then None: it is the queue's length, not the engine's doing.
 
     The intervals hold nine of ten measurements of setups that the figures were not fitted on: the 5% and 95%
-    quantiles of the residuals with whole base models left out, and for GPUs without measurements with whole GPUs left
-    out, widened by half.
+    quantiles of the residuals with whole base models left out. Widened (as logarithms) by a quarter where this engine
+    was not measured on this GPU; for GPUs without measurements they are those with whole GPUs left out, widened by
+    half.
     """
     w, e = coefficients(arch, gpu, settings)
     f = _figures(w, e, load, kv_cache_tokens)

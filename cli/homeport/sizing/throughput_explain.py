@@ -23,7 +23,7 @@ def terms(
 ) -> list[Term]:
     """Each step from the data sheet to tokens per second."""
     sheet = f"{gpu.source}; {gpu.as_of}"
-    fitted = f"{constants().source}: {constants().fitted}"
+    fitted = f"fitted on {constants().fitted}"
     formula = "homeport's roofline (throughput_formulas)"
     batch, prompt, output = f.batch, load.input_tokens, load.output_tokens
     local = batch / w.stages
