@@ -18,14 +18,18 @@ pytestmark = pytest.mark.skipif(UV is None, reason="uv builds the wheel, and it 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("dist")
-    subprocess.run([str(UV), "build", "--quiet", "--wheel", "--out-dir", str(out), str(ROOT)], check=True, timeout=300)
+    subprocess.run(
+        [str(UV), "build", "--quiet", "--wheel", "--out-dir", str(out), str(ROOT)], check=True, timeout=300
+    )
     return next(out.glob("homeport-*.whl"))
 
 
 @pytest.fixture(scope="module")
 def command(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv = tmp_path_factory.mktemp("venv") / "v"
-    subprocess.run([str(UV), "venv", "--quiet", "--python", sys.executable, str(venv)], check=True, timeout=120)
+    subprocess.run(
+        [str(UV), "venv", "--quiet", "--python", sys.executable, str(venv)], check=True, timeout=120
+    )
     subprocess.run(
         [str(UV), "pip", "install", "--quiet", "--python", str(venv / "bin" / "python"), str(wheel)],
         check=True,
@@ -50,10 +54,14 @@ def run(command: Path, *args: str, cwd: Path) -> subprocess.CompletedProcess[str
 
 def test_the_wheel_carries_templates_and_data_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert any(name.startswith("homeport/templates/") and name.endswith("deployment.yaml.j2") for name in names)
+    assert any(
+        name.startswith("homeport/templates/") and name.endswith("deployment.yaml.j2") for name in names
+    )
     assert "homeport/catalog/data/models.json" in names
     assert "homeport_infra/__init__.py" in names
-    strangers = [n for n in names if n.split("/")[0] not in ("homeport", "homeport_infra") and ".dist-info/" not in n]
+    strangers = [
+        n for n in names if n.split("/")[0] not in ("homeport", "homeport_infra") and ".dist-info/" not in n
+    ]
     assert strangers == []
 
 

@@ -2,9 +2,9 @@
 
 import msgspec
 import pytest
-from tests.sizing.startup_accuracy import BARS, bias, coverage, errors, fit_script, median, pairs
 
 from homeport.sizing.startup_types import Constants, fit
+from tests.sizing.startup_accuracy import BARS, bias, coverage, errors, fit_script, median, pairs
 
 
 @pytest.mark.parametrize("quantity", sorted(BARS))

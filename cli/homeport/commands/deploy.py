@@ -15,8 +15,23 @@ if TYPE_CHECKING:
     from homeport.planning.types import Plan
 
 
+class StackOptions(msgspec.Struct, frozen=True):
+    """Which stack, and what it holds beside the models."""
+
+    stack: str
+    platform: bool
+    cluster: str
+    location: str
+
+
 def stack_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that choose a stack and its layers."""
+    """Add the options that choose a stack and its layers; the command gets them as `target: StackOptions`."""
+
+    @wraps(command)
+    def wrapped(*args: Any, stack: str, platform: bool, cluster: str, location: str, **values: Any) -> Any:
+        return command(*args, target=StackOptions(stack, platform, cluster, location), **values)
+
+    made: Callable[..., Any] = wrapped
     for option in (
         click.option(
             "--location", default="", help="Region or zone of the GKE cluster.  [the spec's region]"
@@ -27,8 +42,8 @@ def stack_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--platform", is_flag=True, help="Also install KEDA and kube-prometheus-stack."),
         click.option("--stack", default="dev", show_default=True, help="Name of the Pulumi stack."),
     ):
-        command = option(command)
-    return command
+        made = option(made)
+    return made
 
 
 @click.command(
@@ -42,27 +57,18 @@ def stack_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @output_option("table", "json", "yaml")
 @common_options
 @click.pass_obj
-def preview(
-    out: Output,
-    options: SpecOptions,
-    *,
-    stack: str,
-    platform: bool,
-    cluster: str,
-    location: str,
-    output_format: Format,
-) -> None:
+def preview(out: Output, options: SpecOptions, target: StackOptions, output_format: Format) -> None:
     """Show what `up` would do, and the month's bill.
 
     Prints the plan, its cost and the objects; then, with the pulumi program installed, what would change in the stack.
     """
-    with options.reading() as loaded:
-        from homeport.planning.plan import Planner
+    from homeport.planning.plan import Planner
 
+    with options.reading() as loaded:
         plan = Planner(options.base_dir, explore=output_format == "table").plan(loaded.spec)
         _print_preview(out, plan, output_format)
     run = _runner("preview")
-    result = run("preview", plan, _settings(platform, cluster, location), stack, _progress(out))
+    result = run("preview", plan, _settings(target), target.stack, _progress(out))
     out.message(f"stack {result.stack}: {_changes(result.changes)}")
 
 
@@ -77,27 +83,9 @@ def preview(
 @output_option("table", "json", "yaml")
 @common_options
 @click.pass_obj
-def up(
-    out: Output,
-    options: SpecOptions,
-    *,
-    stack: str,
-    platform: bool,
-    cluster: str,
-    location: str,
-    yes: bool,
-    output_format: Format,
-) -> None:
+def up(out: Output, options: SpecOptions, target: StackOptions, *, yes: bool, output_format: Format) -> None:
     """Deploy with Pulumi: node pools, platform and models, in that order."""
-    _operate(
-        out,
-        options,
-        "up",
-        stack,
-        _settings(platform, cluster, location),
-        yes=yes,
-        output_format=output_format,
-    )
+    _operate(out, options, "up", target, yes=yes, output_format=output_format)
 
 
 @click.command(
@@ -112,34 +100,17 @@ def up(
 @common_options
 @click.pass_obj
 def destroy(
-    out: Output,
-    options: SpecOptions,
-    *,
-    stack: str,
-    platform: bool,
-    cluster: str,
-    location: str,
-    yes: bool,
-    output_format: Format,
+    out: Output, options: SpecOptions, target: StackOptions, *, yes: bool, output_format: Format
 ) -> None:
     """Remove what `up` deployed."""
-    _operate(
-        out,
-        options,
-        "destroy",
-        stack,
-        _settings(platform, cluster, location),
-        yes=yes,
-        output_format=output_format,
-    )
+    _operate(out, options, "destroy", target, yes=yes, output_format=output_format)
 
 
 def _operate(
     out: Output,
     options: SpecOptions,
     operation: str,
-    stack: str,
-    settings: Any,
+    target: StackOptions,
     *,
     yes: bool,
     output_format: Format,
@@ -151,8 +122,8 @@ def _operate(
         plan = Planner(options.base_dir, enforce=operation != "destroy").plan(loaded.spec)
     run = _runner(operation)
     if not yes:
-        _ask(operation, plan, stack)
-    result = run(operation, plan, settings, stack, _progress(out))
+        _ask(operation, plan, target.stack)
+    result = run(operation, plan, _settings(target), target.stack, _progress(out))
     if output_format == "table":
         out.message(f"stack {result.stack}: {_changes(result.changes)}")
         for name, value in result.outputs.items():
@@ -184,12 +155,10 @@ def _ask(operation: str, plan: "Plan", stack: str) -> None:
     click.confirm(f"{operation} {names} in stack {stack} ({cost} a month)?", abort=True, err=True)
 
 
-def _settings(platform: bool, cluster: str, location: str) -> Any:
-    if find_spec("pulumi") is None:
-        return None
+def _settings(target: StackOptions) -> Any:
     from homeport_infra.program import Settings
 
-    return Settings(platform=platform, cluster=cluster, location=location)
+    return Settings(platform=target.platform, cluster=target.cluster, location=target.location)
 
 
 def _runner(operation: str) -> Callable[..., Any]:
