@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Callable
+from functools import wraps
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from homeport.commands.main import common_options, examples, output_option
 from homeport.commands.output import Format, Output
