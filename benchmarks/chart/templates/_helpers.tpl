@@ -1,4 +1,6 @@
 {{- define "models.labels" -}}
 app: {{ . }}
+app.kubernetes.io/instance: {{ . }}
 app.kubernetes.io/part-of: fleet
+app.kubernetes.io/managed-by: helm
 {{- end }}

@@ -1,6 +1,7 @@
 """Values as YAML text: plain where every reader agrees that it is a string, quoted everywhere else."""
 
 import re
+from functools import lru_cache
 from typing import Any
 
 # Plain scalars that YAML 1.1 and 1.2 both read as strings: they begin with a letter, a slash or `--` and a letter, and
@@ -14,6 +15,7 @@ _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
+@lru_cache(maxsize=4096)
 def is_plain(text: str) -> bool:
     """Say whether `text` needs no quotes in block context."""
     return _PLAIN.fullmatch(text) is not None and text.lower() not in _WORDS
@@ -63,4 +65,6 @@ def block(text: str, indent: int) -> str:
 
 def comment(text: str) -> str:
     """`text` as the words of a comment: one line, nothing that could end it."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(text.split())
