@@ -5,7 +5,6 @@ The session, the token's places and the typed errors are `huggingface_hub`'s; it
 to the user's cache, so the requests are made here. No text of an exception goes into a message: it may quote a header.
 """
 
-import json
 import os
 import re
 import threading
@@ -184,6 +183,8 @@ class _Lookup:
         return left
 
     def _object(self, text: bytes, what: str) -> dict[str, Any]:
+        import json
+
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):

@@ -1,7 +1,5 @@
 """A model by any name: the catalog's, a path's, or the Hub's."""
 
-import json
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +146,8 @@ def _is_path(name: str) -> bool:
 
 def _in_file(name: str, path: Path) -> Found | None:
     """Read a config file or a folder. None: the folder holds no config and `name` could be a Hub id."""
+    import json
+
     file = path / "config.json" if path.is_dir() else path
     if not file.is_file():
         if not _is_path(name) and hub.is_hub_id(name):
@@ -196,6 +196,8 @@ def local_weight_bytes(folder: Path) -> tuple[int | None, str | None]:
 
     (None, None) where there is neither, or where a file is not whole (a pointer of a large-file store).
     """
+    import json
+
     try:
         index = json.loads((folder / INDEX).read_bytes())
         total = index["metadata"]["total_size"]
@@ -213,6 +215,9 @@ def local_weight_bytes(folder: Path) -> tuple[int | None, str | None]:
 
 def _tensor_bytes(file: Path) -> int | None:
     """Bytes of a safetensors file's tensors: 8 bytes give the header's length, the header each tensor's offsets."""
+    import json
+    import struct
+
     try:
         with file.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
