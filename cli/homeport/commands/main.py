@@ -24,6 +24,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str, str]]] = {
         "init": ("init", "init", "Write a commented spec to start from."),
         "plan": ("plan", "plan", "Say what to run a model on, and why."),
         "cost": ("cost", "cost", "Say what own hosting costs a month, next to the APIs."),
+        "advise": ("advise", "advise", "Say whether to use an API, to host, or both."),
     },
     "Deploy": {
         "render": ("render", "render", "Write the Kubernetes manifests of a plan."),
@@ -35,7 +36,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str, str]]] = {
         "models": ("catalog", "models", "List and show open-weight models."),
         "gpus": ("catalog", "gpus", "List and show GPUs."),
         "engines": ("catalog", "engines", "List and show inference engines."),
-        "prices": ("catalog", "prices", "List and show prices of APIs and of instances."),
+        "prices": ("catalog", "prices", "List, show and refresh prices of APIs and of instances."),
     },
     "Size": {
         "size": ("cases", "size", "Say what fits into a GPU's memory."),

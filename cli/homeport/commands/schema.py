@@ -9,13 +9,14 @@ from homeport.commands.output import Output
 
 SPEC = "spec"
 COST = "cost"
+ADVISE = "advise"
 
 
 def schemas() -> list[str]:
     """Return the names that `homeport schema` takes: the spec, and every answer that has a schema."""
     from homeport.commands.answers import ANSWERS
 
-    return [SPEC, "plan", COST, *(name for name in ANSWERS if name != "plan")]
+    return [SPEC, "plan", COST, ADVISE, *(name for name in ANSWERS if name != "plan")]
 
 
 def schema_of(name: str) -> dict[str, Any]:
@@ -28,6 +29,10 @@ def schema_of(name: str) -> dict[str, Any]:
         from homeport.costs.output import json_schema as bill_schema
 
         return {"$schema": DIALECT, **bill_schema()}
+    if name == ADVISE:
+        from homeport.advice.output import json_schema as advice_schema
+
+        return {"$schema": DIALECT, **advice_schema()}
     from homeport.commands.answers import answer_schema
 
     return answer_schema(name)

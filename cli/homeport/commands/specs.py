@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from homeport.spec.overrides import Overrides
 
 DEFAULT_FILE = "homeport.yaml"
+TRACE = "--trace"
 PLATFORMS = ("kind", "minikube", "generic", "gke", "eks", "aks")
 ENGINES = ("vllm", "sglang", "trtllm", "tensorrt-llm", "tgi", "cpu", "simulator")
 
@@ -29,6 +30,7 @@ class Flag(NamedTuple):
     path: tuple[str | int, ...]
     type: Any
     help: str
+    hidden: bool = False
 
 
 def _model(option: str, *path: str, kind: Any, help: str) -> Flag:  # noqa: A002
@@ -71,10 +73,21 @@ FLAGS = (
 class SpecOptions:
     """What the command line said about the spec, read when it is asked for."""
 
-    def __init__(self, file: str | None, flags: dict[str, Any]) -> None:
-        """`flags` maps an option (`--gpu`) to its value; options that were not given are absent."""
+    def __init__(
+        self,
+        file: str | None,
+        flags: dict[str, Any],
+        known: tuple[Flag, ...] = FLAGS,
+        trace: str | None = None,
+    ) -> None:
+        """`flags` maps an option (`--gpu`) to its value; options that were not given are absent.
+
+        `known` are the options that the command takes, `trace` is a file that the workload is read from.
+        """
         self.file = file
         self.flags = flags
+        self.known = known
+        self.trace = trace
         self.origins: dict[tuple[str | int, ...], str] = {}
         self._more: dict[tuple[str | int, ...], tuple[Any, str]] = {}
         self._loaded: Loaded | None = None
@@ -94,8 +107,9 @@ class SpecOptions:
         return self._loaded
 
     def put(self, path: tuple[str | int, ...], value: Any, option: str) -> None:
-        """Set one more field of the spec, from an option of a single command, before the spec is read."""
+        """Set one more field of the spec, from an option of a single command; the spec is read anew."""
         self._more[path] = value, option
+        self._loaded = None
 
     @contextmanager
     def reading(self) -> Iterator["Loaded"]:
@@ -170,7 +184,10 @@ class SpecOptions:
     def _overrides(self) -> dict[tuple[str | int, ...], tuple[Any, str]]:
         """Path of each field that the command line (or the environment) sets: its value, and what set it."""
         found: dict[tuple[str | int, ...], tuple[Any, str]] = {}
-        for flag in FLAGS:
+        if self.trace is not None:
+            for name, value in _traced(self.trace).items():
+                found["models", 0, "workload", name] = value, TRACE
+        for flag in self.known:
             if flag.option in self.flags:
                 found[flag.path] = self.flags[flag.option]
         found |= self._more
@@ -180,28 +197,60 @@ class SpecOptions:
 
 def spec_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add -f and the flags that make a spec; the command gets them as `options: SpecOptions`."""
+    return with_flags()(command)
 
-    @wraps(command)
-    def wrapped(*args: Any, spec_file: str | None, **values: Any) -> Any:
-        ctx = click.get_current_context()
-        flags: dict[str, Any] = {}
-        for flag in FLAGS:
-            value = values.pop(_dest(flag))
-            if value is not None:
-                flags[flag.option] = value, _origin(ctx, flag)
-        return command(*args, options=SpecOptions(spec_file, flags), **values)
 
-    for flag in reversed(FLAGS):
-        wrapped = click.option(
-            flag.option, _dest(flag), type=flag.type, envvar=_variable(flag), help=flag.help
+def with_flags(*more: Flag, trace: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return what adds -f, the flags that make a spec and `more` of the command's own; `trace` adds --trace."""
+    known = (*FLAGS, *more)
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def wrapped(
+            *args: Any, spec_file: str | None, trace_file: str | None = None, **values: Any
+        ) -> Any:
+            ctx = click.get_current_context()
+            flags: dict[str, Any] = {}
+            for flag in known:
+                value = values.pop(_dest(flag))
+                if value is not None:
+                    flags[flag.option] = value, _origin(ctx, flag)
+            return command(*args, options=SpecOptions(spec_file, flags, known, trace_file), **values)
+
+        if trace:
+            about = "Requests that the workload is measured by: a CSV of TIMESTAMP, ContextTokens, GeneratedTokens."
+            wrapped = click.option(TRACE, "trace_file", metavar="FILE", help=about)(wrapped)
+        for flag in reversed(known):
+            wrapped = click.option(
+                flag.option,
+                _dest(flag),
+                type=flag.type,
+                envvar=_variable(flag),
+                help=flag.help,
+                hidden=flag.hidden,
+            )(wrapped)
+        return click.option(
+            "-f",
+            "--file",
+            "spec_file",
+            metavar="FILE",
+            help=f"The spec; '-' reads stdin.  [{DEFAULT_FILE}, if it is there]",
         )(wrapped)
-    return click.option(
-        "-f",
-        "--file",
-        "spec_file",
-        metavar="FILE",
-        help=f"The spec; '-' reads stdin.  [{DEFAULT_FILE}, if it is there]",
-    )(wrapped)
+
+    return add
+
+
+def _traced(file: str) -> dict[str, Any]:
+    """Read a trace file into the values of a workload. Raises click.UsageError and TraceError."""
+    from homeport.spec.trace import read_trace
+
+    try:
+        with open(file, encoding="utf-8-sig", newline="") as lines:
+            return read_trace(lines, file).workload()
+    except OSError as error:
+        raise click.UsageError(f"'{file}' cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise click.UsageError(f"'{file}' is no text") from None
 
 
 def _dest(flag: Flag) -> str:

@@ -8,7 +8,21 @@ from decimal import Decimal
 
 import msgspec
 
-from homeport.costs.types import ApiBill, Bill, Breakeven, Deployment, Line, Method, SelfHosted, Sensitivity
+from homeport.costs.types import (
+    Against,
+    ApiBill,
+    Bill,
+    Breakeven,
+    Curve,
+    Curves,
+    Deployment,
+    Hybrid,
+    Line,
+    Method,
+    SelfHosted,
+    Sensitivity,
+    Split,
+)
 
 SCHEMA_VERSION = 1
 CSV_COLUMNS = (
@@ -28,6 +42,15 @@ CSV_COLUMNS = (
 UNKNOWN = "unknown"
 
 
+class AnsweredCurves(msgspec.Struct, frozen=True, kw_only=True):
+    """Cost against load: one value for each of `requests_per_day`; null where own hosting cannot carry it."""
+
+    requests_per_day: tuple[int, ...]
+    own_usd_per_month: tuple[Decimal | None, ...]
+    own_usd_per_million_tokens: tuple[Decimal | None, ...]
+    api: tuple[Curve, ...]
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `cost -o json`. Keys are fixed: add, never rename. Money is in `currency`; null is unknown."""
 
@@ -43,6 +66,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     breakeven: tuple[Breakeven, ...]
     breakeven_range_requests_per_day: tuple[int, int]
     sensitivity: tuple[Sensitivity, ...]
+    curves: AnsweredCurves | None
+    hybrid: Hybrid | None
+    against: Against | None
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -63,28 +89,62 @@ def as_answer(bill: Bill) -> Answer:
         breakeven=bill.breakeven,
         breakeven_range_requests_per_day=bill.range_requests_per_day,
         sensitivity=bill.sensitivity,
+        curves=None if bill.curves is None else _curves(bill.curves),
+        hybrid=None if bill.hybrid is None else _plain_hybrid(bill.hybrid),
+        against=bill.against,
         assumptions=bill.assumptions,
         warnings=bill.warnings,
+    )
+
+
+def _curves(curves: Curves) -> AnsweredCurves:
+    per_million = curves.own_usd_per_million_tokens()
+    return AnsweredCurves(
+        requests_per_day=curves.loads,
+        own_usd_per_month=curves.own,
+        own_usd_per_million_tokens=tuple(None if usd is None else plain(usd) for usd in per_million),
+        api=tuple(
+            msgspec.structs.replace(api, usd_per_month=tuple(plain(usd) for usd in api.usd_per_month))
+            for api in curves.api
+        ),
+    )
+
+
+def _plain_hybrid(hybrid: Hybrid) -> Hybrid:
+    def plain_split(split: Split) -> Split:
+        return msgspec.structs.replace(
+            split,
+            own_share=plain(split.own_share),
+            own_requests_per_day=plain(split.own_requests_per_day),
+            api_requests_per_day=plain(split.api_requests_per_day),
+        )
+
+    return msgspec.structs.replace(
+        hybrid,
+        personal_data_share=plain(hybrid.personal_data_share),
+        simple_share=plain(hybrid.simple_share),
+        splits=tuple(plain_split(split) for split in hybrid.splits),
     )
 
 
 def json_schema() -> dict[str, object]:
     """Return the JSON Schema of the answer. Decimals are written as numbers, which msgspec's own schema denies."""
     schema = msgspec.json.schema(Answer)
-    _decimals_are_numbers(schema)
+    decimals_are_numbers(schema)
     return schema
 
 
-def _decimals_are_numbers(node: object) -> None:
+def decimals_are_numbers(node: object) -> None:
+    """Make a schema, in place, say "number" where msgspec says "a decimal's text"."""
     if isinstance(node, list):
         for item in node:
-            _decimals_are_numbers(item)
+            decimals_are_numbers(item)
     elif isinstance(node, dict):
         if node.get("format") == "decimal":
             node.pop("format")
             node["type"] = "number"
         for item in node.values():
-            _decimals_are_numbers(item)
+            decimals_are_numbers(item)
 
 
 def _plain_lines(lines: tuple[Line, ...]) -> tuple[Line, ...]:

@@ -1,0 +1,1 @@
+"""Own hosting, an API or both: the verdict, its weights, and what would change it."""

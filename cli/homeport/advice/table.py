@@ -1,0 +1,207 @@
+"""Advice as text for a terminal: the verdict first, then what it follows from and what would change it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable
+
+from homeport.advice.advise import NO_LEGAL_ADVICE
+from homeport.advice.framework import operations
+from homeport.advice.types import Advice, ApiStanding, ControlStanding, Criterion, Fact
+from homeport.advice.verdict import DECISIVE
+from homeport.costs.table import Footnotes, columns, money
+
+WIDTH = 110
+HEADLINES = {"api": "use an API", "self-host": "host it yourself", "hybrid": "both: own servers and an API"}
+SIDES = {"api": "← API", "self-host": "own →", "neither": "·"}
+WEEKS_A_MONTH = 730 / 24 / 7
+Style = Callable[[str], str]
+
+
+def as_table(advice: Advice, bold: Style = str) -> str:
+    """Return the advice as text with footnotes; `bold` styles what should stand out."""
+    notes = Footnotes()
+    blocks = [
+        _headline(advice, bold),
+        _constraints(advice, notes, bold),
+        _criteria(advice, notes, bold),
+        _changes(advice, bold),
+        _split(advice, bold),
+        _apis(advice, notes, bold),
+        _operations(notes, bold),
+        _rules(advice, notes, bold),
+        _list("Assumptions", advice.assumptions, bold),
+        _wrapped(NO_LEGAL_ADVICE),
+        "\n".join(notes.lines()),
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _wrapped(text: str, indent: int = 0, first: str | None = None) -> str:
+    pad = " " * indent
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=pad if first is None else first,
+        subsequent_indent=pad,
+        break_on_hyphens=False,
+    )
+
+
+def _list(head: str, texts: Iterable[str], bold: Style) -> str:
+    lines = [_wrapped(text, 4, "  - ") for text in texts]
+    return "\n".join([bold(head), *lines]) if lines else ""
+
+
+def _marks(facts: Iterable[Fact], notes: Footnotes) -> str:
+    return "".join(dict.fromkeys(notes.source(fact.source, fact.as_of) for fact in facts))
+
+
+def _headline(advice: Advice, bold: Style) -> str:
+    outcome = advice.outcome
+    least = "at least " if advice.own_at_least and advice.own_usd_per_month is not None else ""
+    cost = (
+        f"{least}${advice.own_usd_per_month:,.0f} a month"
+        if advice.own_usd_per_month is not None
+        else "at an unknown price"
+    )
+    weighed = (
+        f"weighed: own hosting {outcome.own_pull:.2f}, an API {outcome.api_pull:.2f} (a side wins with {DECISIVE:g} "
+        f"times the other's; in between, both serve)"
+    )
+    if outcome.unconstrained != outcome.verdict:
+        weighed += f", which alone would say {outcome.unconstrained}: the hard constraints below go before"
+    return "\n".join(
+        [
+            f"{bold(advice.name)}: {bold(outcome.verdict)}, {HEADLINES[outcome.verdict]}",
+            _wrapped(weighed, 2),
+            _wrapped(f"own hosting would be {advice.own}, {cost}", 2),
+        ]
+    )
+
+
+def _constraints(advice: Advice, notes: Footnotes, bold: Style) -> str:
+    lines: list[str] = []
+    for one in advice.outcome.constraints:
+        lines.append(_wrapped(f"{one.because} {_marks(one.facts, notes)}", 4, "  ! "))
+        lines.append(_wrapped(f"bars {' and '.join(one.bars)}; lifted by: {one.lifted_by or 'nothing'}", 4))
+    return "\n".join([bold("Hard constraints: no weight outweighs them"), *lines]) if lines else ""
+
+
+def _criteria(advice: Advice, notes: Footnotes, bold: Style) -> str:
+    head = ("Criterion", "", "weight × lean", "answer")
+    rows = [
+        (
+            f"  {c.id.replace('_', ' ')}",
+            SIDES[c.points_to],
+            f"{c.weight:g} × {abs(c.lean):.2f} = {c.pull:.2f}" if c.lean else f"{c.weight:g} × 0",
+            c.answer or f"not said: {c.flag}",
+        )
+        for c in advice.outcome.criteria
+    ]
+    lines = columns(head, rows, (2,), bold).split("\n")
+    told = [lines[0]]
+    for criterion, line in zip(advice.outcome.criteria, lines[1:], strict=True):
+        told.append(line)
+        if criterion.answer is not None or criterion.lean or criterion.flips_at:
+            told.append(_why(criterion, notes))
+    return "\n".join(told)
+
+
+def _why(criterion: Criterion, notes: Footnotes) -> str:
+    because = criterion.because if criterion.answer is not None or criterion.lean else criterion.question
+    text = _wrapped(f"{because} {_marks(criterion.facts, notes)}".rstrip(), 4)
+    if criterion.flips_at:
+        text += "\n" + _wrapped(f"another verdict at: {criterion.flips_at}", 4)
+    return text
+
+
+def _changes(advice: Advice, bold: Style) -> str:
+    if not advice.flips:
+        barred = len(advice.outcome.constraints)
+        why = f"{barred} hard constraints hold it" if barred > 1 else "no single answer or load does"
+        return f"{bold('What would change the verdict')}\n  nothing alone: {why}"
+    lines = []
+    for i, flip in enumerate(advice.flips[:5]):
+        least = " (the smallest change)" if i == 0 and len(advice.flips) > 1 else ""
+        lines.append(f"{flip.change} → {flip.verdict}{least}")
+    return _list("What would change the verdict, one change at a time", lines, bold)
+
+
+def _split(advice: Advice, bold: Style) -> str:
+    return _list("What goes where", advice.split, bold)
+
+
+def _apis(advice: Advice, notes: Footnotes, bold: Style) -> str:
+    rows = [
+        (
+            f"  {api.model}{' (stands in)' if api.assumed else ''}",
+            money(api.usd_per_month),
+            _breakeven(api),
+            _usable(api),
+        )
+        for api in advice.apis
+    ]
+    lines = columns(
+        ("API", "$ a month", "breakeven a day", "your data may go there"), rows, (1, 2), bold
+    ).split("\n")
+    told = [lines[0]]
+    for api, line in zip(advice.apis, lines[1:], strict=True):
+        told.append(f"{line} {notes.source(api.source, api.as_of)}")
+        told += [
+            _wrapped(f"not declared: {gap.lacks} ({gap.because})", 6, "    ") for gap in api.gaps if gap.term
+        ]
+        if api.reference:
+            told.append(_wrapped(f"agreement: {api.reference}", 6, "    "))
+    return "\n".join(told)
+
+
+def _breakeven(api: ApiStanding) -> str:
+    return "none" if api.breakeven_requests_per_day is None else f"{api.breakeven_requests_per_day:,}"
+
+
+def _usable(api: ApiStanding) -> str:
+    if api.retired:
+        return "retired"
+    return "yes" if api.usable else "no"
+
+
+def _operations(notes: Footnotes, bold: Style) -> str:
+    rows_of = operations()
+    rows = [(f"  {row.task}", row.api, row.self_hosted) for row in rows_of.tasks]
+    least, most = rows_of.weekly_hours["self_hosted"]
+    api = rows_of.weekly_hours["api"][0]
+    mark = notes.source(rows_of.source, rows_of.as_of)
+    table = columns((f"Operations {mark}", "API", "own hosting"), rows, (), bold)
+    hours = (
+        f"upkeep is about {api * WEEKS_A_MONTH:.0f} hours a month with an API, {least * WEEKS_A_MONTH:.0f} to "
+        f"{most * WEEKS_A_MONTH:.0f} with own hosting; with an API you still see to {', '.join(rows_of.still_yours_with_an_api)}"
+    )
+    return f"{table}\n{_wrapped(hours, 2)}"
+
+
+def _rules(advice: Advice, notes: Footnotes, bold: Style) -> str:
+    parts: list[str] = []
+    regime = advice.regime
+    if regime is not None:
+        parts += [
+            f"{bold(f'Rules: {regime.title}')} {notes.source(regime.source, regime.as_of)}",
+            _wrapped(f"API: {regime.api}", 4, "  "),
+            _wrapped(f"own hosting: {regime.own}", 4, "  "),
+        ]
+    elif advice.controls:
+        parts.append(bold("Rules"))
+    controls = (*(regime.controls if regime else ()), *advice.controls)
+    parts += [line for control in controls for line in _control(control)]
+    if regime is not None and regime.duties:
+        parts.append("  beyond any deployment, yours:")
+        parts += [_wrapped(duty, 6, "    - ") for duty in regime.duties]
+    return "\n".join(parts)
+
+
+def _control(control: ControlStanding) -> list[str]:
+    return [
+        _wrapped(f"{control.title} ({control.because})", 4, "  "),
+        _wrapped(f"homeport: {control.homeport}", 6, "    "),
+        _wrapped(f"yours: {control.yours}", 6, "    "),
+    ]

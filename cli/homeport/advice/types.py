@@ -1,0 +1,198 @@
+"""What advice is made of. `None` is unknown or not said, never zero."""
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from homeport.catalog.types import Benchmark, Row
+from homeport.planning.compliance import Gap
+from homeport.spec.models import Spec
+
+Verdict = Literal["api", "self-host", "hybrid"]
+Side = Literal["api", "self-host", "neither"]
+ORDER: tuple[Verdict, ...] = ("api", "hybrid", "self-host")
+"""The verdicts from the least own hosting to the most."""
+
+
+class CriterionRow(Row, frozen=True, kw_only=True):
+    """A criterion of the guide's decision framework: what each side offers, and how much it counts (an assumption)."""
+
+    id: str
+    weight: float
+    question: str
+    flag: str | None
+    api: str
+    own: str
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """One task of operations, on both sides."""
+
+    task: str
+    api: str
+    self_hosted: str
+
+
+class Operations(Row, frozen=True, kw_only=True):
+    """The effort of both sides; `weekly_hours` are the least and the most, by side."""
+
+    tasks: tuple[Task, ...]
+    weekly_hours: dict[str, tuple[float, float]]
+    still_yours_with_an_api: tuple[str, ...]
+
+
+class ApiOption(msgspec.Struct, frozen=True, kw_only=True):
+    """An API model that could serve instead. `breakeven` is the load from which own hosting stays cheaper.
+
+    `breakeven_reason` says why there is none, or what is special about it. `ratios` are (requests a day, the API's cost
+    over that of own hosting) at loads that are the same for every case, ascending, as far as own hosting can carry
+    them; `carries_all`: it carries the largest. Empty: a price is unknown. `assumed`: nobody named the model.
+    """
+
+    model: str
+    provider: str
+    usd_per_month: Decimal | None
+    breakeven: int | None
+    breakeven_reason: str | None
+    ratios: tuple[tuple[int, float], ...]
+    carries_all: bool
+    retired: bool
+    source: str
+    as_of: str
+    scores: Benchmark | None
+    assumed: bool
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a verdict follows from: the spec with its answers, the load, and what money and tests say.
+
+    `own_usd_per_month` None is unknown; `at_least`: some of its lines are. `scores` are those of the own model.
+    """
+
+    spec: Spec
+    load: float
+    apis: tuple[ApiOption, ...]
+    own_usd_per_month: Decimal | None
+    at_least: bool
+    people_in_bill: bool
+    model: str
+    scores: Benchmark | None
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement and where it is from; `assumption` marks what nobody has checked."""
+
+    text: str
+    source: str
+    as_of: str | None
+    assumption: bool = False
+
+
+class Constraint(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that no weight outweighs: the verdicts that it `bars`, why, and what alone would lift it."""
+
+    id: str
+    bars: tuple[Verdict, ...]
+    because: str
+    facts: tuple[Fact, ...]
+    lifted_by: str | None
+
+
+class Criterion(msgspec.Struct, frozen=True, kw_only=True):
+    """One criterion: `lean` from -1 (API) to 1 (own hosting), times `weight` is its `pull`.
+
+    `answer` is what was said or computed (None: nothing); `flips_at` the smallest change of it that alone changes the
+    verdict (None: none does).
+    """
+
+    id: str
+    question: str
+    answer: str | None
+    points_to: Side
+    lean: float
+    weight: float
+    pull: float
+    because: str
+    facts: tuple[Fact, ...]
+    flag: str | None
+    flips_at: str | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """A verdict and all that it follows from. Pulls are sums of weight x lean, of the criteria of each side."""
+
+    verdict: Verdict
+    unconstrained: Verdict
+    api_pull: float
+    own_pull: float
+    constraints: tuple[Constraint, ...]
+    criteria: tuple[Criterion, ...]
+
+
+class Flip(msgspec.Struct, frozen=True, kw_only=True):
+    """A single change that gives another verdict. `size` is how far it moves the pulls; lifting a constraint has none."""
+
+    criterion: str
+    change: str
+    verdict: Verdict
+    size: float | None
+
+
+class ApiStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the spec's rules let its data go to an API, and what is lacking where they do not."""
+
+    model: str
+    usd_per_month: Decimal | None
+    breakeven_requests_per_day: int | None
+    breakeven_reason: str | None
+    retired: bool
+    assumed: bool
+    usable: bool
+    gaps: tuple[Gap, ...]
+    reference: str | None
+    source: str
+    as_of: str
+
+
+class ControlStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """A control that the regime asks for: the rule, what homeport does, and what is the user's."""
+
+    control: str
+    title: str
+    because: str
+    homeport: str
+    yours: str
+
+
+class RegimeStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """The regime: what it says of both sides, its controls, and the duties that no tool takes over."""
+
+    id: str
+    title: str
+    api: str
+    own: str
+    controls: tuple[ControlStanding, ...]
+    duties: tuple[str, ...]
+    source: str
+    as_of: str
+
+
+class Advice(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole advice."""
+
+    name: str
+    requests_per_day: float
+    outcome: Outcome
+    flips: tuple[Flip, ...]
+    apis: tuple[ApiStanding, ...]
+    own_usd_per_month: Decimal | None
+    own_at_least: bool
+    own: str
+    split: tuple[str, ...]
+    operations: Operations
+    regime: RegimeStanding | None
+    controls: tuple[ControlStanding, ...]
+    unanswered: tuple[Criterion, ...]
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
