@@ -22,7 +22,7 @@ def view(plan: Plan, out: Output, *, explain: bool, show_all: bool) -> str:
 
 def _model(model: ModelPlan, plan: Plan, out: Output, *, with_steps: bool, show_all: bool) -> str:
     real = model.stands_for or model
-    lines = [_headline(model, out)]
+    lines = [headline(model, out)]
     if model.stands_for is not None:
         lines.append(_dim(out, f"simulated here; on real GPUs it stands for: {_where(real)}"))
     lines += ["", *_facts(real, out)]
@@ -43,7 +43,8 @@ def _model(model: ModelPlan, plan: Plan, out: Output, *, with_steps: bool, show_
     return "\n".join(lines)
 
 
-def _headline(model: ModelPlan, out: Output) -> str:
+def headline(model: ModelPlan, out: Output) -> str:
+    """Say in a line what a model runs on, and the month's cost of its nodes."""
     name = out.style(model.spec.name, bold=True)
     if model.gpu is None:
         engine = f"{model.engine.engine} {model.engine.version}"

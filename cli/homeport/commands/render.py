@@ -64,6 +64,7 @@ def render(out: Output, options: SpecOptions, *, target: str, dry_run: bool, for
 def _write(
     out: Output, plan: "Plan", made: list["Document"], target: str, *, dry_run: bool, force: bool
 ) -> None:
+    from homeport.commands.plan_view import headline
     from homeport.manifests import kustomize, writing
     from homeport.manifests.prerequisites import prerequisites, secrets
 
@@ -87,6 +88,8 @@ def _write(
         )
         if paths
     ]
+    for model in plan.models:
+        out.message(headline(model, out))
     verb = "would write" if dry_run else "wrote"
     out.message(f"{verb} {len(made)} objects to {target}: {', '.join(counts)} files")
     if dry_run:
