@@ -195,7 +195,7 @@ def capacity(
     """
     w, e = coefficients(arch, gpu, settings)
     room, limit = _room(w, e, load, kv_cache_tokens)
-    margins = _margins(gpu.id in constants().measured["gpu"], percentile)
+    margins = latency_margins(gpu.id in constants().measured["gpu"], percentile)
     most_ttft = math.inf if ttft_ms is None else ttft_ms / 1e3 / margins["ttft"]
     most_tpot = math.inf if tpot_ms is None else tpot_ms / 1e3 / margins["tpot"]
     prompt, output = load.input_tokens, load.output_tokens
@@ -234,7 +234,7 @@ def capacity(
 
 
 @functools.cache
-def _margins(measured: bool, percentile: float) -> dict[str, float]:
+def latency_margins(measured: bool, percentile: float) -> dict[str, float]:
     """What measured over predicted latency stays under with this probability, by linear interpolation of quantiles."""
     found = {}
     for name, quantiles in constants().residuals["measured" if measured else "unmeasured"].items():

@@ -44,6 +44,11 @@ def check(value: dict[str, Any], source: Source) -> list[Problem]:
     return problems
 
 
+def check_against(value: Any, cls: type[msgspec.Struct], source: Source) -> list[Problem]:
+    """Return every problem of the plain values of another file than a spec, whose whole is `cls`."""
+    return list(_Walker(source, cls).struct(value, cls, ()))
+
+
 def _expose(model: dict[str, Any]) -> Any:
     from homeport.spec.models import Expose
 
@@ -54,8 +59,9 @@ def _expose(model: dict[str, Any]) -> Any:
 
 
 class _Walker:
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, whole: type[msgspec.Struct] = Spec) -> None:
         self.source = source
+        self.whole = whole
         self.unknown = 0
 
     def struct(self, value: Any, cls: type[msgspec.Struct], path: Path) -> Iterator[Problem]:
@@ -276,7 +282,7 @@ class _Walker:
         if self.unknown > MAX_PROBLEMS:  # nobody reads these, and guessing takes its time
             return Problem(message="unknown field", path=(*path, key), value=value)
         close = [OTHER_NAMES[key]] if OTHER_NAMES.get(key) in known else nearest(key, known, 1)
-        elsewhere = None if close else _elsewhere(key)
+        elsewhere = None if close else _elsewhere(key, self.whole)
         if close:
             advice = f"did you mean {close[0]}?"
         elif elsewhere:
@@ -396,9 +402,9 @@ def _literals(hint: Any) -> tuple[tuple[Any, ...], ...]:
     return tuple(values for part in parts for values in _literals(part))
 
 
-def _elsewhere(key: str) -> str | None:
+def _elsewhere(key: str, whole: type[msgspec.Struct]) -> str | None:
     """Say where a field belongs that stands in the wrong part."""
-    for owner, path in _paths(Spec, ""):
+    for owner, path in _paths(whole, ""):
         if key in fields(owner):
             return f"{key} belongs under {path}" if path else f"{key} belongs at the top of the file"
     return None
