@@ -10,6 +10,8 @@ import pytest
 from homeport.planning.types import Plan, Pool, Price
 from homeport.spec.models import ModelSpec, Spec, Target, Workload
 
+PEAK = 3.0
+
 
 def make_plan(
     requests_per_day: float,
@@ -24,6 +26,8 @@ def make_plan(
     output_tokens: float = 500,
     platform: str = "gke",
     assumed: str | None = None,
+    startup_s: float = 0.0,
+    workload: dict[str, Any] | None = None,
     **of_model: Any,
 ) -> Plan:
     """Plan one model in whole replicas of `per_replica` requests a day."""
@@ -32,7 +36,10 @@ def make_plan(
         name="assistant",
         model="meta-llama/Llama-3.1-70B-Instruct",
         workload=Workload(
-            requests_per_day=requests_per_day, input_tokens=input_tokens, output_tokens=output_tokens
+            requests_per_day=requests_per_day,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            **(workload or {}),
         ),
         **of_model,
     )
@@ -64,10 +71,15 @@ def make_plan(
         precision="bf16",
         gpu=SimpleNamespace(id=gpu),
         source=SimpleNamespace(weight_bytes=141_107_412_992),
+        settings=SimpleNamespace(tensor_parallel_size=gpus_per_replica, pipeline_parallel_size=1),
         gpus_per_replica=gpus_per_replica,
         nodes_per_replica=1,
         replicas_min=min(replicas_min, replicas),
         replicas_planned=replicas,
+        fixed_replicas=replicas_min >= replicas,
+        capacity=SimpleNamespace(requests_per_s=per_replica / 86_400 * PEAK),
+        peak_requests_per_s=requests_per_day / 86_400 * PEAK,
+        startup=SimpleNamespace(ready_s=startup_s),
         warnings=(),
         stands_for=None,
     )

@@ -67,6 +67,7 @@ def test_load_aware_bill(planner: Planner) -> None:
     assert [line.item for line in bill.self_hosted.lines if line.usd_per_month is None] == [
         "weights, a volume for each replica",
         "cluster and its system nodes",
+        "engineering",
     ]
     # The API's month is as long as the nodes': 100,000 x 730/24 x (1,000 x 2 + 500 x 8) / 10^6.
     assert bill.api[0].usd_per_month == Decimal("18250.00")
@@ -78,6 +79,8 @@ def test_what_the_user_gives_is_billed_and_nothing_is_unknown(planner: Planner) 
         platform_usd_per_month=Decimal("73"),
         load_balancer_usd_per_hour=Decimal("0.025"),
         egress_usd_per_month=Decimal("40"),
+        engineering_usd_per_hour=Decimal("84"),
+        engineering_hours_per_week=Decimal("5.6"),
     )
     bill = cost(planner(expose=Expose(kind="load_balancer")), 150_000, [price()], options)
     own = bill.self_hosted
@@ -87,6 +90,8 @@ def test_what_the_user_gives_is_billed_and_nothing_is_unknown(planner: Planner) 
     assert by_item["weights, a volume for each replica"] == Decimal("31.60")
     assert by_item["load balancer"] == Decimal("18.25")
     assert by_item["egress"] == Decimal("40.00")
+    # 5.6 hours a week are 24 1/3 hours in a month of 730 hours.
+    assert by_item["engineering"] == Decimal("2044.00")
     assert own.usd_per_month == sum(by_item.values())
     assert {line.source for line in own.lines[1:]} == {"given by you"}
 

@@ -154,10 +154,11 @@ def test_plot_and_sensitivity(answer: Any) -> None:
     assert sorted(figures) == [
         "API price",
         "GPU price",
+        "engineering",
         "input tokens",
         "output tokens",
-        "peak to mean",
         "requests a day",
+        "utilisation",
     ]
 
 
@@ -185,13 +186,14 @@ def test_unknown_apis_are_answered_with_the_nearest(failure: Any, tmp_path: Path
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--growth-percent=x"], "'x' is not a number from 0 to 10,000"),
-        (["--retries-percent=1001"], "'1001' is not a number from 0 to 1,000"),
-        (["--gpu-usd-per-hour=-1"], "'-1' is not a number of 0 or more"),
-        (["--gpu-usd-per-hour=NaN"], "'NaN' is not a number of 0 or more"),
-        (["--scaled-share=2"], "'2' is not a number from 0 to 1"),
+        (["--growth-percent=x"], "'x' is not a valid float"),
+        (["--retries-percent=1001"], "--retries-percent: 1001 is too large: at most 1000"),
+        (["--gpu-usd-per-hour=-1"], "--gpu-usd-per-hour: -1 is too small: at least 0"),
+        (["--gpu-usd-per-hour=NaN"], "--gpu-usd-per-hour: nan"),
+        (["--scaled-share=2"], "--scaled-share: 2 is too large: at most 1"),
         (["--method=guide", "--egress-usd-per-month=1"], "take no --egress-usd-per-month"),
-        (["--plot", "-ojson"], "--plot draws on a terminal"),
+        (["--plot", "-ocsv"], "--plot has no place in -o csv"),
+        (["-omarkdown"], "give that too"),
         (["--sensitivity", "-ocsv"], "-o json has it"),
         (["--method=gude"], "guide"),
         (["-oxml"], "xml"),

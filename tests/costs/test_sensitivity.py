@@ -14,6 +14,7 @@ from homeport.costs.table import as_table
 from homeport.costs.types import Options, Swing
 from homeport.errors import SpecError
 from homeport.planning.types import Plan
+from homeport.planning.workload import peak_to_mean
 from homeport.spec.models import Spec
 
 
@@ -30,7 +31,7 @@ class Steps:
             raise SpecError([])
         replan = self.planner(
             usd_per_hour="10",
-            per_replica=100_000 * 3 / work.peak_to_mean,
+            per_replica=100_000 * 3 / peak_to_mean(work),
             input_tokens=work.input_tokens,
             output_tokens=work.output_tokens,
         )
@@ -54,10 +55,27 @@ def test_each_figure_moves_what_it_should(replanner: Replanner) -> None:
         "requests a day": (Decimal("-7300.00"), Decimal("-7300.00")),
         "input tokens": (Decimal("-9733.34"), Decimal("-12166.67")),
         "output tokens": (Decimal("-8516.66"), Decimal("-13383.33")),
-        "peak to mean": (Decimal("-10950.00"), Decimal("-3650.00")),
+        # A fifth less throughput needs a second replica; a fifth more still needs one.
+        "utilisation": (Decimal("-3650.00"), Decimal("-10950.00")),
         "GPU price": (Decimal("-12410.00"), Decimal("-9490.00")),
         "API price": (Decimal("-7300.00"), Decimal("-14600.00")),
+        "engineering": (None, None),
     }
+
+
+def test_engineering_moves_both_sides(replanner: Replanner) -> None:
+    # 15 hours a week for own hosting and 2 for an API are 13 x 730/168 hours a month apart; a fifth of that at $84.
+    found = by_figure(swings(replanner, api_price("gpt-4.1"), Options(engineering_usd_per_hour=Decimal(84))))
+    now = Decimal("-10950") + 13 * Decimal(365)
+    assert found["engineering"] == (now - 949, now + 949)
+
+
+def test_the_guides_utilisation_is_its_own(replanner: Replanner) -> None:
+    found = by_figure(swings(replanner, api_price("gpt-4.1"), Options(method="guide")))
+    # 10,514.40 - 18,000; a fifth of the active hours are a fifth of 5,110 for compute and 204.40 for network.
+    now = Decimal("-7485.60")
+    assert found["utilisation"] == (now - Decimal("1062.88"), now + Decimal("1062.88"))
+    assert found["engineering"] == (now - 1000, now + 1000)
 
 
 def test_the_widest_swing_comes_first(replanner: Replanner) -> None:
@@ -87,6 +105,6 @@ def test_table_shows_bars(replanner: Replanner) -> None:
     rows = [line for line in text.splitlines() if "█" in line]
     bars = [row.count("█") for row in rows]
     assert "Own hosting less openai/gpt-4.1, $ a month" in text
-    assert "API price" in rows[0] or "peak to mean" in rows[0]
+    assert "API price" in rows[0] or "utilisation" in rows[0]
     assert bars[0] == 24
     assert bars == sorted(bars, reverse=True)

@@ -36,7 +36,7 @@ def test_the_least_spec_leaves_everything_else_to_homeport() -> None:
         None,
         None,
     )
-    assert (model.workload.peak_to_mean, model.latency.ttft_ms, model.latency.tpot_ms) == (3.0, 1000.0, 50.0)
+    assert (model.workload.peak_to_mean, model.latency.ttft_ms, model.latency.tpot_ms) == (None, 1000.0, 50.0)
 
 
 def test_auto_is_the_same_as_leaving_the_field_out() -> None:

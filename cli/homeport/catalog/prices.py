@@ -1,11 +1,15 @@
 """Prices: of cloud instances, and of API models by the names that people use."""
 
 import re
+from collections.abc import Callable
 from functools import cache
+from typing import Any, ParamSpec, TypeVar
+
+from msgspec import structs
 
 from homeport.catalog.gpus import gpus_matching
 from homeport.catalog.names import AmbiguousNameError, rows
-from homeport.catalog.types import ApiPrice, Instance
+from homeport.catalog.types import ApiPrice, Instance, PriceBook
 from homeport.errors import NotFoundError
 from homeport.text import nearest
 
@@ -15,13 +19,43 @@ CLOUDS = ("aws", "azure", "gcp", "lambda", "runpod")
 # claude-…-20241022, …-2024-10-22, command-…-08-2024, mistral-…-2411; `latest` stands for a date that moves.
 _DATE = re.compile(r"-(?:20\d{6}|20\d\d-[01]\d-[0-3]\d|[01]\d-20\d\d|2[3-9][01]\d|latest)$")
 
+P = ParamSpec("P")
+R = TypeVar("R")
+_book: PriceBook | None = None
+_caches: list[Any] = []
 
-@cache
+
+def remembers_prices(function: Callable[P, R]) -> Callable[P, R]:
+    """Remember a function's answers until other prices are used (`use_prices`)."""
+    cached = cache(function)
+    _caches.append(cached)
+    return cached  # type: ignore[return-value]  # the cache takes the same arguments
+
+
+def use_prices(book: PriceBook | None) -> None:
+    """Let the prices of a file count over the package's own from now on in this process; None: only the package's.
+
+    An API model of the file becomes the newest of its id; an instance replaces its type's price in its region.
+    """
+    global _book
+    if book is None and _book is None:
+        return
+    _book = book
+    for cached in _caches:
+        cached.cache_clear()
+
+
+@remembers_prices
 def _instances_of(cloud: str) -> tuple[Instance, ...]:
-    return rows(f"instances/{cloud}.json", Instance)
+    known = rows(f"instances/{cloud}.json", Instance)
+    if _book is None:
+        return known
+    newer = {(row.instance_type, row.region): row for row in _book.instances if row.cloud == cloud}
+    kept = tuple(newer.pop((row.instance_type, row.region), row) for row in known)
+    return (*kept, *newer.values())
 
 
-@cache
+@remembers_prices
 def instances(
     cloud: str | None = None, region: str | None = None, gpu: str | None = None
 ) -> tuple[Instance, ...]:
@@ -40,10 +74,15 @@ def instances(
     return found
 
 
-@cache
+@remembers_prices
 def api_prices() -> tuple[ApiPrice, ...]:
     """Every row of API prices: an id has one row for each date."""
-    return rows("api_prices.json", ApiPrice)
+    known = rows("api_prices.json", ApiPrice)
+    if _book is None:
+        return known
+    newer = {row.id for row in _book.api_prices}
+    older = (structs.replace(row, newest=False) if row.id in newer else row for row in known)
+    return (*older, *(structs.replace(row, newest=True) for row in _book.api_prices))
 
 
 def _undated(name: str) -> str:
@@ -55,7 +94,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9/]+", "-", name.lower().replace("+", "-plus")).strip("-")
 
 
-@cache
+@remembers_prices
 def _keys() -> tuple[dict[str, tuple[str, ...]], ...]:
     """What names mean which ids, the strictest reading first."""
     readings: list[dict[str, list[str]]] = [{}, {}, {}, {}, {}]

@@ -5,7 +5,7 @@ from math import asin, cos, radians, sin, sqrt
 from types import MappingProxyType
 
 from homeport.catalog.names import rows
-from homeport.catalog.prices import instances
+from homeport.catalog.prices import instances, remembers_prices
 from homeport.catalog.types import Region
 from homeport.catalog.zones import NOWHERE_BOUND, Bounds
 from homeport.errors import NotFoundError
@@ -28,7 +28,7 @@ def region(cloud: str, name: str) -> Region:
     return known[name]
 
 
-@cache
+@remembers_prices
 def nearest_region(
     cloud: str, name: str, gpu: str | None = None, within: Bounds = NOWHERE_BOUND
 ) -> str | None:

@@ -90,6 +90,14 @@ class ApiPrice(Row, frozen=True, kw_only=True):
     vendor_page: str | None = None
 
 
+class PriceBook(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of prices that `prices refresh` wrote, or anybody else. Rows carry their own source and date."""
+
+    schema_version: int
+    api_prices: tuple[ApiPrice, ...] = ()
+    instances: tuple[Instance, ...] = ()
+
+
 class Benchmark(Row, frozen=True, kw_only=True):
     """Benchmark scores of one model, in percent; `model` is the name that the source prints, `id` ours."""
 

@@ -1,4 +1,4 @@
-"""`homeport models|gpus|engines|prices list|show`: the catalog, row by row, with source and date."""
+"""`homeport models|gpus|engines|prices list|show`, `prices refresh`: the catalog, row by row, with source and date."""
 
 from typing import Any
 
@@ -8,8 +8,9 @@ from homeport.commands.catalog_groups import Count, list_show_group, subcommand
 from homeport.commands.catalog_prices import prices
 from homeport.commands.choices import CatalogName, NearestChoice, gpu_ids, model_ids
 from homeport.commands.output import Format, Output
+from homeport.commands.prices_refresh import refresh
 
-__all__ = ["engines", "gpus", "models", "prices"]
+__all__ = ["engines", "gpus", "models", "prices", "refresh"]
 
 
 @list_show_group(

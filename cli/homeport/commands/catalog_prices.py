@@ -1,4 +1,4 @@
-"""`homeport prices list|show`: prices of API models and of cloud instances."""
+"""`homeport prices list|show|refresh`: prices of API models and of cloud instances."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from homeport.commands.output import SCHEMA_VERSION, Format, Output
 
 @list_show_group(
     "prices",
-    "List and show prices of APIs and of instances.",
+    "List, show and refresh prices of APIs and of instances.",
     "homeport prices list --provider openai",
     "homeport prices list --kind instance --cloud gcp --gpu H100",
 )

@@ -1,43 +1,19 @@
 """`homeport cost`: what own hosting costs a month, next to the APIs."""
 
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from homeport.commands.choices import CatalogName, NearestChoice, api_ids
+from homeport.commands.cost_flags import COST_FLAGS, NOT_IN_GUIDE
 from homeport.commands.main import common_options, examples, output_option
 from homeport.commands.output import Output
-from homeport.commands.specs import SpecOptions, spec_options
+from homeport.commands.pricing import keep_budget, old_price_warnings, prices_option
+from homeport.commands.specs import SpecOptions, with_flags
 
-LOAD_ONLY = {
-    "scaled_share": "--scaled-share",
-    "storage_usd_per_gib_month": "--storage-usd-per-gib-month",
-    "load_balancer_usd_per_hour": "--load-balancer-usd-per-hour",
-    "egress_usd_per_month": "--egress-usd-per-month",
-    "platform_usd_per_month": "--platform-usd-per-month",
-}
-
-
-class Amount(click.ParamType):  # type: ignore[type-arg]  # generic in some releases of click only
-    """A number that is kept as it is written: money is never a binary fraction."""
-
-    name = "number"
-
-    def __init__(self, most: int | None = None) -> None:
-        """`most` is the largest value that makes sense; the smallest is 0."""
-        self.most = most
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
-        """Return the Decimal, or fail with the range."""
-        wanted = "a number of 0 or more" if self.most is None else f"a number from 0 to {self.most:,}"
-        try:
-            number = Decimal(str(value).replace("_", ""))
-        except InvalidOperation:
-            self.fail(f"'{value}' is not {wanted}", param, ctx)
-        if not number.is_finite() or number < 0 or (self.most is not None and number > self.most):
-            self.fail(f"'{value}' is not {wanted}", param, ctx)
-        return number
+if TYPE_CHECKING:
+    from homeport.costs.types import Bill, Method
 
 
 @click.command(
@@ -47,7 +23,7 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # generic in some rele
         "--input-tokens 1000 --output-tokens 500 --compare gpt-4.1-mini --method guide",
     )
 )
-@spec_options
+@with_flags(*COST_FLAGS, trace=True)
 @click.option(
     "--compare",
     multiple=True,
@@ -62,38 +38,12 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # generic in some rele
     help="load: whole nodes at the given load; guide: the guide's two formulas.",
 )
 @click.option(
-    "--gpu-usd-per-hour", type=Amount(), help="Your price of a GPU hour, instead of the price table's."
-)
-@click.option(
-    "--scaled-share", type=Amount(1), help="Share of the month that replicas above the minimum run.  [1]"
-)
-@click.option("--growth-percent", type=Amount(10_000), default="0", help="How much the load has grown.  [0]")
-@click.option("--retries-percent", type=Amount(1_000), default="0", help="Requests that are sent again.  [0]")
-@click.option(
-    "--cached-input-percent",
-    type=Amount(100),
-    default="0",
-    help="Input tokens that the APIs' caches serve.  [0]",
-)
-@click.option(
-    "--batch-percent",
-    type=Amount(100),
-    default="0",
-    help="Requests that can wait for the APIs' batches.  [0]",
-)
-@click.option("--storage-usd-per-gib-month", type=Amount(), help="Your price of a GiB of disk.  [unknown]")
-@click.option("--load-balancer-usd-per-hour", type=Amount(), help="Your price of a load balancer.  [unknown]")
-@click.option(
-    "--egress-usd-per-month", type=Amount(), help="Your bill of outgoing traffic at this load.  [unknown]"
-)
-@click.option(
-    "--platform-usd-per-month",
-    type=Amount(),
-    help="Your price of the cluster and its system nodes.  [unknown]",
+    "--against", metavar="FILE", help="What changed since an older spec, or a saved plan or cost -o json."
 )
 @click.option("--sensitivity", is_flag=True, help="Say what moves the difference to each API most.")
-@click.option("--plot", is_flag=True, help="Also draw the cost against the load (table only).")
-@output_option("table", "json", "yaml", "csv")
+@click.option("--plot", is_flag=True, help="Also the cost against the load: drawn, or as `curves` in json.")
+@prices_option
+@output_option("table", "json", "yaml", "csv", "markdown")
 @common_options
 @click.pass_obj
 def cost(
@@ -102,55 +52,135 @@ def cost(
     options: SpecOptions,
     *,
     compare: tuple[str, ...],
+    method: "Method",
+    against: str | None,
     plot: bool,
     sensitivity: bool,
     output_format: str,
-    **money: Any,
 ) -> None:
     """Say what own hosting costs a month, next to the APIs.
 
     Every line has its price's source and date, `*` marks assumptions, and what has no price is unknown. The breakeven
-    is the lowest load from which own hosting, planned anew for each load, stays cheaper.
+    is the lowest load from which own hosting, planned anew for each load, stays cheaper. The spec's `costs` section
+    holds what no price table knows; each of its numbers is also a flag, such as --egress-usd-per-month 40.
     """
-    if money["method"] == "guide" and (
-        given := [flag for name, flag in LOAD_ONLY.items() if money[name] is not None]
-    ):
-        raise click.UsageError(f"the guide's formulas take no {', '.join(given)}; leave out --method guide")
-    if plot and output_format != "table":
-        raise click.UsageError(f"--plot draws on a terminal; it has no place in -o {output_format}")
-    if sensitivity and output_format == "csv":
-        raise click.UsageError("--sensitivity has no place in -o csv; -o json has it")
-    from homeport.costs.api import requests_per_day
-    from homeport.costs.bill import cost as bill_of
-    from homeport.costs.replan import Replanner
-    from homeport.costs.types import Options
-    from homeport.planning.plan import Planner
-
+    _check(options, method, against=against, plot=plot, sensitivity=sensitivity, output_format=output_format)
     if compare:
         options.put(("compare",), list(dict.fromkeys(compare)), "--compare")
     with options.reading() as loaded:
-        spec = loaded.spec
-        prices = _prices(compare, spec.compare)
-        replan = Replanner(Planner(options.base_dir), spec)
-        load = float(requests_per_day(spec))
-        how = Options(**money)
-        bill = bill_of(replan, load, prices, how, pinned=replan.pinned, curves=plot)
-        if sensitivity:
-            from homeport.costs.sensitivity import with_sensitivity
+        bill = _bill(options, loaded.spec, compare, method, plot=plot, sensitivity=sensitivity)
+    bill = _dated(bill)
+    if against is not None:
+        bill = _against(bill, against, method)
+    _print(out, bill, output_format, plot=plot)
+    if output_format in ("table", "csv", "markdown"):
+        for text in bill.warnings:
+            out.warn(text)
+    if output_format == "table" and not bill.api:
+        out.message("`--compare gpt-4.1` puts an API next to it")
+    keep_budget(out, loaded.spec, bill.self_hosted.usd_per_month, at_least=bill.self_hosted.at_least)
 
-            bill = with_sensitivity(bill, replan, prices, how)
+
+def _check(
+    options: SpecOptions,
+    method: str,
+    *,
+    against: str | None,
+    plot: bool,
+    sensitivity: bool,
+    output_format: str,
+) -> None:
+    if method == "guide" and (given := [flag for flag in NOT_IN_GUIDE if flag in options.flags]):
+        raise click.UsageError(f"the guide's formulas take no {', '.join(given)}; leave out --method guide")
+    if output_format == "markdown" and against is None:
+        raise click.UsageError("-o markdown prints what --against FILE finds; give that too")
+    for given_flag, name in ((plot, "--plot"), (sensitivity, "--sensitivity"), (against, "--against")):
+        if given_flag and output_format == "csv":
+            raise click.UsageError(f"{name} has no place in -o csv; -o json has it")
+    for given_flag, name in ((plot, "--plot"), (sensitivity, "--sensitivity")):
+        if given_flag and output_format == "markdown":
+            raise click.UsageError(f"{name} has no place in -o markdown")
+
+
+def _bill(
+    options: SpecOptions,
+    spec: Any,
+    compare: tuple[str, ...],
+    method: "Method",
+    *,
+    plot: bool,
+    sensitivity: bool,
+) -> "Bill":
+    import msgspec
+
+    from homeport.costs import inputs
+    from homeport.costs.api import requests_per_day
+    from homeport.costs.bill import cost as bill_of
+    from homeport.costs.replan import Replanner
+    from homeport.planning.plan import Planner
+
+    prices = inputs.api_prices(spec, named=bool(compare))
+    replan = Replanner(Planner(options.base_dir), spec)
+    how = inputs.options(spec.costs, method)
+    bill = bill_of(replan, float(requests_per_day(spec)), prices, how, pinned=replan.pinned, curves=plot)
+    if sensitivity:
+        from homeport.costs.sensitivity import with_sensitivity
+
+        bill = with_sensitivity(bill, replan, prices, how)
+    if prices and inputs.splits(spec):
+        from homeport.costs.hybrid import hybrid
+
+        bill = msgspec.structs.replace(bill, hybrid=hybrid(replan, prices, how))
+    return bill
+
+
+def _dated(bill: "Bill") -> "Bill":
+    """Add warnings of old prices; those of retired API models stay as they were."""
+    import msgspec
+
+    priced = [
+        *((line.item, line.as_of) for line in bill.self_hosted.lines),
+        *((api.model, api.as_of) for api in bill.api if not api.retired),
+    ]
+    return msgspec.structs.replace(bill, warnings=bill.warnings + old_price_warnings(priced))
+
+
+def _against(bill: "Bill", file: str, method: "Method") -> "Bill":
+    """Put next to a bill what changed since an older spec, plan or bill. Raises click.UsageError and SpecError."""
+    import msgspec
+
+    from homeport.costs import diff
+
+    try:
+        text = Path(file).read_bytes()
+    except OSError as error:
+        raise click.UsageError(f"'{file}' cannot be read: {error.strerror}") from None
+    if text.lstrip()[:1] == b"{" and (saved := diff.saved(text, file)) is not None:
+        old = saved
+    else:
+        older = SpecOptions(file, {})
+        older.put(("compare",), [api.model for api in bill.api], "--compare")
+        with older.reading() as loaded:
+            old = diff.snapshot(_bill(older, loaded.spec, (), method, plot=False, sensitivity=False))
+    return msgspec.structs.replace(bill, against=diff.compare(file, old, bill))
+
+
+def _print(out: Output, bill: "Bill", output_format: str, *, plot: bool) -> None:
+    def bold(text: str) -> str:
+        return out.style(text, bold=True)
+
     if output_format == "table":
         from homeport.costs.table import as_table
 
-        out.data(as_table(bill, lambda text: out.style(text, bold=True)))
+        out.data(as_table(bill, bold))
         if plot:
             from homeport.costs.plot import as_plot
 
-            out.data("\n" + as_plot(bill, lambda text: out.style(text, bold=True)))
-        for text in bill.warnings:
-            out.warn(text)
-        if not prices:
-            out.message("`--compare gpt-4.1` puts an API next to it")
+            out.data("\n" + as_plot(bill, bold))
+    elif output_format == "markdown":
+        from homeport.costs.diff_view import as_markdown
+
+        out.data(as_markdown(bill))
     elif output_format == "csv":
         from homeport.costs.output import as_csv
 
@@ -159,25 +189,3 @@ def cost(
         from homeport.costs.output import as_answer
 
         out.structured(as_answer(bill), "yaml" if output_format == "yaml" else "json")
-
-
-def _prices(named: tuple[str, ...], in_spec: tuple[str, ...]) -> list[Any]:
-    """Return the prices of the API models in their order, each once; all mistakes of the spec at once."""
-    from homeport.catalog.prices import api_price
-    from homeport.errors import HomeportError, NotFoundError, Problem, SpecError
-
-    found = {}
-    problems = []
-    for i, name in enumerate(named or in_spec):
-        try:
-            price = api_price(name)
-        except HomeportError as error:
-            if named:
-                raise
-            tip = error.help if isinstance(error, NotFoundError) else None
-            problems.append(Problem(message=str(error), path=("compare", i), value=name, help=tip))
-            continue
-        found[price.id] = price
-    if problems:
-        raise SpecError(problems)
-    return list(found.values())

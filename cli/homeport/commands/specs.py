@@ -206,9 +206,7 @@ def with_flags(*more: Flag, trace: bool = False) -> Callable[[Callable[..., Any]
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
-        def wrapped(
-            *args: Any, spec_file: str | None, trace_file: str | None = None, **values: Any
-        ) -> Any:
+        def wrapped(*args: Any, spec_file: str | None, trace_file: str | None = None, **values: Any) -> Any:
             ctx = click.get_current_context()
             flags: dict[str, Any] = {}
             for flag in known:
@@ -245,7 +243,7 @@ def _traced(file: str) -> dict[str, Any]:
     from homeport.spec.trace import read_trace
 
     try:
-        with open(file, encoding="utf-8-sig", newline="") as lines:
+        with Path(file).open(encoding="utf-8-sig", newline="") as lines:
             return read_trace(lines, file).workload()
     except OSError as error:
         raise click.UsageError(f"'{file}' cannot be read: {error.strerror}") from None

@@ -5,7 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from homeport.costs.money import MILLION, cents, decimal, total
+from homeport.costs.own_rest import api_engineering
 from homeport.costs.types import ApiBill, Line, Options
 
 if TYPE_CHECKING:
@@ -27,7 +30,8 @@ class Part(NamedTuple):
 def api_bill(price: ApiPrice, spec: Spec, days: Decimal, options: Options) -> ApiBill:
     """Return the bill of one API model for the spec's workloads, a month of `days`.
 
-    The total is None where a price is unknown. `notes` say what the API cannot do for this workload.
+    People's time is a line where an hour's price is given. The total is None where a price is unknown. `notes` say what
+    the API cannot do for this workload.
     """
     lines: list[Line] = []
     notes: list[str] = []
@@ -40,13 +44,14 @@ def api_bill(price: ApiPrice, spec: Spec, days: Decimal, options: Options) -> Ap
             mtok = decimal(work.requests_per_day) * part.tokens / MILLION * days
             lines.append(
                 Line(
+                    kind="tokens",
                     item=part.item,
                     quantity=mtok,
                     unit="million tokens",
                     unit_price_usd=usd,
                     usd_per_month=None if usd is None else cents(mtok * usd),
                     source=price.source,
-                    as_of=price.as_of,
+                    as_of=price.as_of or None,
                     estimated=part.price_field in price.unverified or "as_of" in price.unverified,
                     models=(model.name,),
                 )
@@ -54,18 +59,28 @@ def api_bill(price: ApiPrice, spec: Spec, days: Decimal, options: Options) -> Ap
         needed = work.input_tokens + work.output_tokens
         if price.context_tokens is not None and needed > price.context_tokens:
             notes.append(f"its context of {price.context_tokens:,} tokens is too short for {model.name}")
+    people = api_engineering(options) if options.method == "load" else None
+    if people is not None:
+        names = tuple(model.name for model in spec.models)
+        lines.append(msgspec.structs.replace(people, models=names))
     unknown = any(line.usd_per_month is None for line in lines)
     return ApiBill(
         model=price.id,
         usd_per_month=None if unknown else total([line.usd_per_month for line in lines]),
         source=price.source,
-        as_of=price.as_of,
+        as_of=price.as_of or None,
         retired=price.retired,
         retires_on=price.retires_on,
         unverified=tuple(name for name in price.unverified if name in fields or name == "as_of"),
         lines=tuple(lines),
         notes=tuple(notes),
     )
+
+
+def fixed_usd_per_month(options: Options) -> Decimal:
+    """Return what an API costs a month without a request: the people who look after it, where their price is known."""
+    people = api_engineering(options) if options.method == "load" else None
+    return Decimal(0) if people is None or people.usd_per_month is None else people.usd_per_month
 
 
 def usd_per_daily_request(price: ApiPrice, spec: Spec, days: Decimal, options: Options) -> Decimal | None:

@@ -72,14 +72,27 @@ class OwnCost:
         return self.known[load]
 
 
-def runs(own: OwnCost, slope: Decimal, low: int, high: int) -> Iterator[Run]:
+class Less:
+    """Own hosting's cost less what an API costs without a request, so that its line starts at zero."""
+
+    def __init__(self, own: OwnCost, fixed: Decimal) -> None:
+        """`own` remembers; this only subtracts."""
+        self._own = own
+        self.fixed = fixed
+
+    def at(self, load: int) -> Decimal:
+        """Return the cost at `load`."""
+        return self._own.at(load) - self.fixed
+
+
+def runs(own: OwnCost | Less, slope: Decimal, low: int, high: int) -> Iterator[Run]:
     """Yield the runs of `low` to `high`, highest first; together they cover the range without a gap.
 
     `slope` is what the API costs more than `own.of_one`, USD a month, for each request a day.
     """
     below, above = own.at(low), own.at(high)
     settled_above = min(high, _last_dearer(above, slope, high))
-    settled_below = min(high, _last_dearer(below, slope, high))
+    settled_below = max(low - 1, min(high, _last_dearer(below, slope, high)))
     if settled_above < low:
         yield Run(low, high, cheaper=True)
         return
@@ -106,22 +119,33 @@ def _last_dearer(cost: Decimal, slope: Decimal, high: int) -> int:
 
 
 def breakeven(
-    model: str, own: OwnCost, slope: Decimal | None, low: int, high: int, *, at_least: bool = False
+    model: str,
+    own: OwnCost,
+    slope: Decimal | None,
+    low: int,
+    high: int,
+    *,
+    at_least: bool = False,
+    fixed: Decimal = Decimal(0),
+    plans: int = MAX_PLANS,
 ) -> Breakeven:
-    """Find the breakeven against one API model in the range `low` to `high` requests a day."""
+    """Find the breakeven against one API model in the range `low` to `high` requests a day.
+
+    The API costs `fixed` a month and `slope` for each request a day. At most `plans` plans are made.
+    """
     if slope is None:
         return Breakeven(
             model=model, requests_per_day=None, reason="the API's price is unknown", crossings_complete=False
         )
-    own.budget = MAX_PLANS
+    own.budget = plans
     net = slope - own.of_one
     found: list[Run] = []
     complete = True
-    cheaper_at_end = own.at(high) < net * high
+    cheaper_at_end = own.at(high) - fixed < net * high
     if not cheaper_at_end:
-        own.budget = PLANS_FOR_CROSSINGS
+        own.budget = min(plans, PLANS_FOR_CROSSINGS)
     try:
-        for run in runs(own, net, low, high):
+        for run in runs(Less(own, fixed), net, low, high):
             if found and found[-1].cheaper == run.cheaper:
                 found[-1] = Run(run.low, found[-1].high, run.cheaper)
             else:
@@ -137,7 +161,7 @@ def breakeven(
     if cheaper_at_end:
         load, reason = _lowest(found, low, high, complete)
     else:
-        load, reason = None, _why_none(found, own, slope, high, complete)
+        load, reason = None, _why_none(found, own, slope, fixed, high, complete)
     return Breakeven(
         model=model,
         requests_per_day=load,
@@ -157,7 +181,9 @@ def _lowest(found: list[Run], low: int, high: int, complete: bool) -> tuple[int 
     return None, f"cheaper from {from_load:,} on; below, the two cost too nearly the same to tell"
 
 
-def _why_none(found: list[Run], own: OwnCost, slope: Decimal, high: int, complete: bool) -> str:
+def _why_none(
+    found: list[Run], own: OwnCost, slope: Decimal, fixed: Decimal, high: int, complete: bool
+) -> str:
     cheaper = [run for run in found if run.cheaper]
     if cheaper:
         where = f"cheaper only from {cheaper[0].low:,} to {cheaper[0].high:,}"
@@ -168,5 +194,5 @@ def _why_none(found: list[Run], own: OwnCost, slope: Decimal, high: int, complet
         return f"{where}: no plan of a known price that the spec allows carries {high:,} requests a day"
     return (
         f"{where}: at {high:,} requests a day own hosting costs ${cost + own.of_one * high:,.0f} a month, "
-        f"the API ${slope * high:,.0f}"
+        f"the API ${slope * high + fixed:,.0f}"
     )

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from homeport.costs.money import cents
-from homeport.costs.types import Line
+from homeport.costs.types import Kind, Line
 
 if TYPE_CHECKING:
     from homeport.planning.types import ModelPlan, Plan
@@ -15,12 +15,22 @@ GIVEN = "given by you"
 
 
 def given(
-    item: str, quantity: Decimal, unit: str, unit_price: Decimal | None, models: tuple[str, ...]
+    kind: Kind,
+    item: str,
+    quantity: Decimal,
+    unit: str,
+    unit_price: Decimal | None,
+    models: tuple[str, ...],
+    assumed: str | None = None,
 ) -> Line:
-    """Return a line at a price that the user gave; an unknown one where none was given."""
+    """Return a line at a price that the user gave; an unknown one where none was given.
+
+    `assumed` says what of the quantity is an assumption.
+    """
     if unit_price is None:
-        return unknown(item, quantity, unit, models, None)
+        return unknown(kind, item, quantity, unit, models, assumed)
     return Line(
+        kind=kind,
         item=item,
         quantity=quantity,
         unit=unit,
@@ -28,15 +38,23 @@ def given(
         usd_per_month=cents(quantity * unit_price),
         source=GIVEN,
         as_of=None,
+        estimated=assumed is not None,
         models=models,
+        note=assumed,
     )
 
 
 def unknown(
-    item: str, quantity: Decimal | None, unit: str, models: tuple[str, ...], note: str | None
+    kind: Kind,
+    item: str,
+    quantity: Decimal | None,
+    unit: str,
+    models: tuple[str, ...],
+    note: str | None = None,
 ) -> Line:
     """Return a line whose price nobody knows."""
     return Line(
+        kind=kind,
         item=item,
         quantity=quantity,
         unit=unit,

@@ -6,6 +6,7 @@ CENT = Decimal("0.01")
 HOURS_PER_MONTH = Decimal(730)
 DAYS_PER_MONTH = HOURS_PER_MONTH / 24
 """Days of a month of the load-aware method: 730 hours, so that requests and GPU hours count the same month."""
+HOURS_PER_WEEK = Decimal(168)
 MILLION = Decimal(1_000_000)
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from homeport.costs import guide
 from homeport.costs.lines import GIVEN, billed, names, unknown
-from homeport.costs.types import Line, Options
+from homeport.costs.own_nodes import GPU_UNIT
+from homeport.costs.types import Kind, Line, Options
 
 if TYPE_CHECKING:
     from homeport.planning.types import ModelPlan, Plan
 
-GPU_UNIT = "GPU hour"
 GUIDE_FIGURE = "an assumption of the guide"
 
 
@@ -25,6 +25,7 @@ def guide_lines(plan: Plan, options: Options) -> list[Line]:
         if real.gpu is None:
             lines.append(
                 unknown(
+                    "nodes",
                     "compute",
                     None,
                     GPU_UNIT,
@@ -39,6 +40,7 @@ def guide_lines(plan: Plan, options: Options) -> list[Line]:
         terms = guide.self_hosted_monthly_cost(count, rate)
         lines.append(
             Line(
+                kind="nodes",
                 item=f"compute, {count} × {real.gpu.id}",
                 quantity=count * terms.active_hours,
                 unit=GPU_UNIT,
@@ -52,7 +54,7 @@ def guide_lines(plan: Plan, options: Options) -> list[Line]:
             )
         )
     terms = guide.self_hosted_monthly_cost(gpus, Decimal(0))
-    for item, quantity, unit, price, amount in (
+    rest: tuple[tuple[Kind, Decimal, str, Decimal, Decimal], ...] = (
         ("storage", Decimal(gpus), "GPU", guide.STORAGE_USD_PER_GPU_MONTH, terms.storage),
         (
             "network",
@@ -62,9 +64,11 @@ def guide_lines(plan: Plan, options: Options) -> list[Line]:
             terms.network,
         ),
         ("engineering", Decimal(1), "month", guide.ENGINEERING_USD_PER_MONTH, terms.engineering),
-    ):
+    )
+    for item, quantity, unit, price, amount in rest:
         lines.append(
             Line(
+                kind=item,
                 item=item,
                 quantity=quantity,
                 unit=unit,

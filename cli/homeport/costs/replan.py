@@ -35,7 +35,11 @@ class Replanner:
             return msgspec.structs.replace(model, workload=workload)
 
         models = tuple(loaded(model) for model in self.spec.models)
-        return self._planner.plan(msgspec.structs.replace(self.spec, models=models))
+        return self.planned(msgspec.structs.replace(self.spec, models=models))
+
+    def planned(self, spec: Spec) -> Plan:
+        """Plan a spec of this one's models with other workloads. Raises SpecError where it cannot be carried."""
+        return self._planner.plan(spec)
 
     def changed(self, change: Callable[[Workload], Workload]) -> Replanner:
         """Return one for the spec with every workload changed."""

@@ -25,7 +25,15 @@ def as_table(bill: Bill, bold: Style = str) -> str:
     ]
     if bill.api:
         blocks += [_apis(bill, notes, bold), _breakevens(bill, bold)]
+    if bill.hybrid is not None:
+        from homeport.costs.hybrid_view import as_block as split_block
+
+        blocks.append(split_block(bill.hybrid, bold))
     blocks += [_swings(found, bold) for found in bill.sensitivity]
+    if bill.against is not None:
+        from homeport.costs.diff_view import as_block
+
+        blocks.append(as_block(bill.against, bold))
     blocks.append("\n".join([bold("Assumptions"), *(f"  {text}" for text in bill.assumptions)]))
     blocks.append("\n".join(notes.lines()))
     return "\n\n".join(blocks)
@@ -95,10 +103,19 @@ def _plural(line: Line) -> str:
 
 
 def _apis(bill: Bill, notes: Footnotes, bold: Style) -> str:
-    if all(tuple(line.item for line in api.lines) == PLAIN_PARTS for api in bill.api):
-        head = ("API", "$ / M input", "$ / M output", "$ a month", "", "")
+    if all(tuple(line.item for line in _tokens(api)) == PLAIN_PARTS for api in bill.api):
+        people = any(line.kind == "engineering" for line in bill.api[0].lines)
+        head = (
+            "API",
+            "$ / M input",
+            "$ / M output",
+            *(("engineering, $",) if people else ()),
+            "$ a month",
+            "",
+            "",
+        )
         rows = [_api_row(api, _prices(api), bill.self_hosted, notes) for api in bill.api]
-        return columns(head, rows, (1, 2, 3), bold)
+        return columns(head, rows, (1, 2, 3, 4) if people else (1, 2, 3), bold)
     several = len(bill.deployments) > 1
     rows = []
     for api in bill.api:
@@ -106,19 +123,26 @@ def _apis(bill: Bill, notes: Footnotes, bold: Style) -> str:
         for line in api.lines:
             what = f"    {line.item}" + (f" ({', '.join(line.models)})" if several else "")
             quantity = UNKNOWN if line.quantity is None else number(line.quantity)
+            if line.kind != "tokens":
+                quantity += f" {_plural(line)}"
             rows.append((what, quantity, unit_price(line.unit_price_usd), money(line.usd_per_month), "", ""))
-    return columns(("API", "million tokens", "$ / million", "$ a month", "", ""), rows, (1, 2, 3), bold)
+    return columns(("API", "million tokens", "unit price, $", "$ a month", "", ""), rows, (1, 2, 3), bold)
 
 
-def _api_row(
-    api: ApiBill, prices: tuple[str, str], own: SelfHosted, notes: Footnotes
-) -> tuple[str, str, str, str, str, str]:
+def _tokens(api: ApiBill) -> list[Line]:
+    return [line for line in api.lines if line.kind == "tokens"]
+
+
+def _api_row(api: ApiBill, prices: tuple[str, ...], own: SelfHosted, notes: Footnotes) -> tuple[str, ...]:
     mark = ""
     if api.unverified:
         what = "date" if api.unverified == ("as_of",) else "price"
         mark = notes.star(api.model, f"unverified {what}, check the provider's page before quoting it")
     for text in _remarks(api):
         mark = notes.star(api.model, text)
+    for line in api.lines:
+        if line.kind == "engineering" and line.note:
+            mark = notes.star("engineering with an API", line.note)
     name = f"  {api.model}" + (" (retired)" if api.retired else "")
     source = notes.source(api.source, api.as_of)
     return name, *prices, money(api.usd_per_month), _saving(api, own), mark + source
@@ -139,8 +163,9 @@ def _remarks(api: ApiBill) -> list[str]:
     return ([retired] if api.retired else []) + list(api.notes)
 
 
-def _prices(api: ApiBill) -> tuple[str, str]:
-    return unit_price(api.lines[0].unit_price_usd), unit_price(api.lines[1].unit_price_usd)
+def _prices(api: ApiBill) -> tuple[str, ...]:
+    prices = [unit_price(line.unit_price_usd) for line in _tokens(api)]
+    return *prices, *(money(line.usd_per_month) for line in api.lines if line.kind == "engineering")
 
 
 def _breakevens(bill: Bill, bold: Style) -> str:

@@ -5,29 +5,55 @@ from typing import Literal
 
 import msgspec
 
+from homeport.spec.money import FineTuning, Hardware, Reserved
+
 Method = Literal["load", "guide"]
+Kind = Literal[
+    "nodes",
+    "hardware",
+    "power",
+    "colocation",
+    "headroom",
+    "storage",
+    "load_balancer",
+    "egress",
+    "platform",
+    "engineering",
+    "fine_tuning",
+    "network",
+    "tokens",
+]
+"""What a line pays for: stable names, where the text of a line names counts that change."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user says about money. `None` is "not said": the price table's figure counts, else it is unknown.
+    """What the user says about money: the spec's `costs`, as exact numbers, and the method.
 
-    `scaled_share` is the share of the month (0 to 1) that replicas above the minimum run. Growth raises the load;
-    retries are requests sent again, which own servers and APIs both have to answer. Percent: 20 is one fifth more.
-    Of an API, `batch_percent` of the requests are sent in batches, and its cache serves `cached_input_percent` of the
-    other requests' input tokens.
+    `None` is "not said": the price table's figure counts, else it is unknown. `scaled_share` is the share of the month
+    (0 to 1) that replicas above the minimum run. Growth raises the load; retries are requests sent again, which own
+    servers and APIs both have to answer. Percent: 20 is one fifth more. Of an API, `batch_percent` of the requests are
+    sent in batches, and its cache serves `cached_input_percent` of the other requests' input tokens.
     """
 
     method: Method = "load"
     gpu_usd_per_hour: Decimal | None = None
+    reserved: Reserved | None = None
+    hardware: Hardware | None = None
+    replica_hours: Literal["always", "simulated"] | None = None
     scaled_share: Decimal | None = None
+    headroom_nodes: int = 0
     growth_percent: Decimal = Decimal(0)
     retries_percent: Decimal = Decimal(0)
     cached_input_percent: Decimal = Decimal(0)
     batch_percent: Decimal = Decimal(0)
+    fallback_percent: Decimal = Decimal(0)
     storage_usd_per_gib_month: Decimal | None = None
     load_balancer_usd_per_hour: Decimal | None = None
     egress_usd_per_month: Decimal | None = None
     platform_usd_per_month: Decimal | None = None
+    engineering_usd_per_hour: Decimal | None = None
+    engineering_hours_per_week: Decimal | None = None
+    fine_tuning: FineTuning | None = None
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +62,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     `estimated` marks a figure that is an assumption; `note` says why. `models` are the deployments that it is for.
     """
 
+    kind: Kind
     item: str
     quantity: Decimal | None
     unit: str
@@ -68,7 +95,7 @@ class ApiBill(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     usd_per_month: Decimal | None
     source: str
-    as_of: str
+    as_of: str | None
     retired: bool
     retires_on: str | None
     unverified: tuple[str, ...]
@@ -125,11 +152,23 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Curves(msgspec.Struct, frozen=True, kw_only=True):
-    """USD a month against requests a day; None where own hosting cannot carry the load or has no price."""
+    """USD a month against requests a day; None where own hosting cannot carry the load or has no price.
+
+    A month of one request a day has `mtok_of_one` million tokens: USD a month over load and `mtok_of_one` is the price
+    of a million tokens of the capacity that is reserved at that load.
+    """
 
     loads: tuple[int, ...]
     own: tuple[Decimal | None, ...]
     api: tuple[Curve, ...]
+    mtok_of_one: Decimal
+
+    def own_usd_per_million_tokens(self) -> tuple[Decimal | None, ...]:
+        """Return what a million tokens cost on own GPUs at each load."""
+        return tuple(
+            None if usd is None else usd / (load * self.mtok_of_one)
+            for usd, load in zip(self.own, self.loads, strict=True)
+        )
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +180,66 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     gpu: str | None
     gpus_per_replica: int
     replicas: int
+
+
+class Split(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to share the requests between own GPUs and APIs.
+
+    `own_share` of all requests run on own GPUs (0 to 1). `allowed` false: `reason` says which rule it breaks, or why
+    it cannot be planned. `at_least`: a line of own hosting is unknown.
+    """
+
+    name: str
+    own_share: Decimal
+    own_requests_per_day: Decimal
+    api_requests_per_day: Decimal
+    own_usd_per_month: Decimal | None
+    api_usd_per_month: Decimal | None
+    usd_per_month: Decimal | None
+    at_least: bool
+    allowed: bool
+    reason: str | None
+    deployments: tuple[Deployment, ...] = ()
+    cheapest: bool = False
+
+
+class Hybrid(msgspec.Struct, frozen=True, kw_only=True):
+    """The splits that were looked at. Shares are of all requests; `fallback` None: no second API is compared with."""
+
+    primary: str
+    fallback: str | None
+    personal_data_share: Decimal
+    simple_share: Decimal
+    splits: tuple[Split, ...]
+    cheapest: str | None
+    complete: bool
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure of two bills. None is unknown, or absent where `before` or `after` (the item's name) is None too."""
+
+    what: str
+    before: str | None
+    after: str | None
+    before_usd: Decimal | None
+    after_usd: Decimal | None
+    difference_usd: Decimal | None
+
+
+class Against(msgspec.Struct, frozen=True, kw_only=True):
+    """What changed since another bill: deployments in words, lines and APIs in USD a month, breakevens in requests a day.
+
+    `compared` says what the other file holds; of a saved plan only nodes can be compared.
+    """
+
+    file: str
+    compared: Literal["bill", "plan"]
+    deployments: tuple[str, ...]
+    lines: tuple[Change, ...]
+    total: Change
+    at_least: bool
+    api: tuple[Change, ...]
+    breakeven: tuple[str, ...]
 
 
 class Bill(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,4 +258,6 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     curves: Curves | None = None
     sensitivity: tuple[Sensitivity, ...] = ()
+    hybrid: Hybrid | None = None
+    against: Against | None = None
     currency: str = "USD"

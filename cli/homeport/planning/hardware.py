@@ -1,20 +1,23 @@
 """Which GPUs a target offers, in which nodes, at whose price."""
 
 from decimal import Decimal
-from functools import cache
 
 import msgspec
 
 from homeport.catalog.gpus import gpu, gpus
-from homeport.catalog.prices import instances
+from homeport.catalog.prices import instances, remembers_prices
 from homeport.catalog.regions import nearest_region
 from homeport.catalog.types import Gpu, Instance
 from homeport.catalog.zones import NOWHERE_BOUND, Bounds
+from homeport.errors import Problem, SpecError
 from homeport.planning.types import Price
 from homeport.spec.models import Target
+from homeport.text import nearest
 
 CLOUD_OF = {"gke": "gcp", "eks": "aws", "aks": "azure"}
 DEFAULT_REGION = {"gcp": "us-central1", "aws": "us-east-1", "azure": "eastus"}
+GIVEN = "given by you"
+"""Source of a price that the spec holds; its date is empty."""
 HOURS_A_MONTH = 730
 """Hours of a month, as the clouds' price pages count."""
 
@@ -50,7 +53,7 @@ def region_of(target: Target) -> str | None:
     return target.region or (DEFAULT_REGION[cloud] if cloud else None)
 
 
-@cache
+@remembers_prices
 def offers(target: Target, within: Bounds = NOWHERE_BOUND) -> dict[str, tuple[Offer, ...]]:
     """What the target offers by GPU id, the cheapest node first. GPUs without any offer are absent.
 
@@ -62,6 +65,7 @@ def offers(target: Target, within: Bounds = NOWHERE_BOUND) -> dict[str, tuple[Of
     """
     cloud = cloud_of(target)
     clouds: tuple[str, ...] = (cloud,) if cloud else (target.price_from or tuple(DEFAULT_REGION))
+    _check_prices(target, clouds)
     found: dict[str, list[Offer]] = {}
     for name in clouds:
         for offer in _priced(name, target, within):
@@ -69,6 +73,25 @@ def offers(target: Target, within: Bounds = NOWHERE_BOUND) -> dict[str, tuple[Of
     if not cloud:
         _add_unpriced(found, target)
     return {gpu_id: tuple(sorted(rows, key=lambda o: o.key)) for gpu_id, rows in found.items()}
+
+
+def _check_prices(target: Target, clouds: tuple[str, ...]) -> None:
+    """Every price that the spec gives is of an instance type of one of these clouds. Raises SpecError."""
+    known = {row.instance_type for cloud in clouds for row in instances(cloud)}
+    problems = [
+        Problem(
+            message=f"no instance type of {' or '.join(clouds)} has this name",
+            path=("target", "prices", index, "instance_type"),
+            value=price.instance_type,
+            help=f"did you mean {' or '.join(near)}?"
+            if (near := nearest(price.instance_type, known))
+            else None,
+        )
+        for index, price in enumerate(target.prices)
+        if price.instance_type not in known
+    ]
+    if problems:
+        raise SpecError(problems)
 
 
 def _priced(cloud: str, target: Target, within: Bounds) -> list[Offer]:
@@ -95,16 +118,19 @@ def _unpriced(cloud: str, gpu_id: str, target: Target) -> list[Offer]:
 def _offer(row: Instance, target: Target, *, own: bool, wanted: str | None) -> Offer | None:
     if row.gpu_count < 1 and not target.shared_gpus:
         return None
-    spot = target.capacity == "spot" and row.spot_usd_per_hour is not None
-    amount = row.spot_usd_per_hour if spot else row.on_demand_usd_per_hour
+    given = next((p.usd_per_hour for p in target.prices if p.instance_type == row.instance_type), None)
+    spot = given is None and target.capacity == "spot" and row.spot_usd_per_hour is not None
+    amount = given or (row.spot_usd_per_hour if spot else row.on_demand_usd_per_hour)
     if amount is None:
         return None
     assumed: list[str] = []
-    if not own:
+    if given is not None:
+        pass  # the user's price needs no excuse
+    elif not own:
         assumed.append(f"price of {row.cloud}'s {row.instance_type}: this cluster's own is not known")
     elif row.region and wanted and row.region != wanted:
         assumed.append(f"price of {row.region}: the data has none of this GPU in {wanted}")
-    if target.capacity == "spot" and not spot:
+    if target.capacity == "spot" and not spot and given is None:
         assumed.append("on-demand price: the data has no spot price of this instance")
     card = gpu(row.gpu)
     if row.gpu_count < 1:
@@ -118,8 +144,8 @@ def _offer(row: Instance, target: Target, *, own: bool, wanted: str | None) -> O
         instance=row,
         price=Price(
             usd_per_hour=Decimal(str(amount)),
-            source=row.source,
-            as_of=row.as_of,
+            source=row.source if given is None else GIVEN,
+            as_of=row.as_of if given is None else "",
             capacity="spot" if spot else "on_demand",
             assumed="; ".join(assumed) or None,
         ),

@@ -1,0 +1,48 @@
+"""The splits between own GPUs and APIs, as a block of the bill's table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from homeport.costs.table import Style, columns, money, number
+
+if TYPE_CHECKING:
+    from homeport.costs.types import Hybrid, Split
+
+
+def as_block(hybrid: Hybrid, bold: Style) -> str:
+    """Return the splits, the cheapest allowed one marked, and who answers what."""
+    rows = []
+    for split in hybrid.splits:
+        least = "at least " if split.at_least else ""
+        mark = "✔" if split.cheapest else " "
+        rows.append(
+            (
+                f"{mark} {split.name}",
+                f"{split.own_share * 100:.1f}%",
+                number(split.own_requests_per_day.quantize(1)),
+                money(split.own_usd_per_month),
+                money(split.api_usd_per_month),
+                least + money(split.usd_per_month),
+                _remark(split),
+            )
+        )
+    head = ("Split of the requests", "own", "requests a day", "own, $", "API, $", "$ a month", "")
+    lines = [columns(head, rows, (1, 2, 3, 4, 5), bold)]
+    who = f"  by API: {hybrid.primary}"
+    lines.append(
+        who + (f", fallback {hybrid.fallback}" if hybrid.fallback else ", no second API as fallback")
+    )
+    if not hybrid.complete:
+        lines.append("  a cheaper split may lie between: more plans than one run makes")
+    return "\n".join(lines)
+
+
+def _remark(split: Split) -> str:
+    if split.reason is not None:
+        return split.reason if not split.allowed else f"({split.reason})"
+    return "; ".join(
+        f"{made.replicas} replica{'' if made.replicas == 1 else 's'} of {made.gpus_per_replica} × {made.gpu}"
+        for made in split.deployments
+        if made.gpu
+    )
