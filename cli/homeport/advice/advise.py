@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from homeport.advice.constraints import reference, usable
 from homeport.advice.framework import operations
-from homeport.advice.gather import STAND_IN, gather
+from homeport.advice.gather import STAND_IN, gather, to_mend
 from homeport.advice.types import (
     Advice,
     ApiStanding,
@@ -15,12 +15,14 @@ from homeport.advice.types import (
     ControlStanding,
     Criterion,
     Flip,
+    Mend,
     Outcome,
     RegimeStanding,
 )
 from homeport.advice.verdict import decide, flips
 from homeport.catalog.regimes import controls
 from homeport.planning.compliance import agreement_with, api_gaps, regime_of
+from homeport.spec.source import path_text
 
 if TYPE_CHECKING:
     from homeport.costs.types import Bill
@@ -50,6 +52,7 @@ def advise(spec: Spec, base_dir: Path) -> Advice:
         operations=operations(),
         regime=_regime(spec),
         controls=_own_controls(spec),
+        to_mend=tuple(Mend(field=path_text(p.path), message=p.message, help=p.help) for p in to_mend(spec)),
         unanswered=tuple(c for c in outcome.criteria if c.answer is None and c.flag),
         assumptions=_assumptions(case, bill),
         warnings=(*bill.warnings, *_retired(case)),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from homeport.advice.types import ApiOption, Case, Constraint, Fact
 from homeport.catalog.types import Benchmark
-from homeport.planning.compliance import Gap, agreement_with, api_gaps, closing, regime_of
+from homeport.planning.compliance import Gap, agreement_with, api_gaps, regime_of
 from homeport.spec.models import Spec
 from homeport.spec.policy import Privacy
 
@@ -114,7 +114,8 @@ def _barred(case: Case) -> Constraint:
         bars=("api", "hybrid"),
         because=f"{data} may not go to any of the APIs; not declared of {said}",
         facts=tuple(facts.values()),
-        lifted_by=closing(easiest, seen[easiest]),
+        lifted_by=f"{easiest} agrees to {' and '.join(gap.lacks.partition(' (')[0] for gap in seen[easiest])} "
+        "(declared in compliance.api_agreements)",
     )
 
 

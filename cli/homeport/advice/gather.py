@@ -19,6 +19,7 @@ from homeport.costs.own import nodes_usd_per_month
 from homeport.costs.own_nodes import keeps_gpus
 from homeport.costs.replan import Replanner
 from homeport.errors import HomeportError, NotFoundError, Problem, SpecError
+from homeport.planning import compliance
 from homeport.planning.plan import Planner
 
 if TYPE_CHECKING:
@@ -35,11 +36,11 @@ STAND_IN = "openai/gpt-4.1"
 def gather(spec: Spec, base_dir: Path) -> tuple[Case, Bill]:
     """Plan and bill a spec, and collect what a verdict follows from.
 
-    Compared APIs that the spec's rules bar are no error here: they are what the advice is about. Raises SpecError for
-    everything else that `plan` and `cost` refuse.
+    What the spec's own rules forbid is no error here, as it is what the advice is about: see `to_mend`. Raises SpecError
+    for everything else that `plan` and `cost` refuse, and where no region of the platform is allowed.
     """
     prices = _prices(spec)
-    replan = Replanner(Planner(base_dir), msgspec.structs.replace(spec, compare=()))
+    replan = Replanner(Planner(base_dir, enforce=False), _allowed(spec))
     options = options_of(spec.costs)
     load = float(requests_per_day(spec))
     bill = cost(replan, load, prices, options, pinned=replan.pinned)
@@ -67,6 +68,25 @@ def gather(spec: Spec, base_dir: Path) -> tuple[Case, Bill]:
         model=served.model,
         scores=benchmarks().get(_catalog_id(served.model)),
     ), bill
+
+
+def to_mend(spec: Spec) -> tuple[Problem, ...]:
+    """What `plan` refuses of a spec's own hosting under its rules."""
+    return tuple(compliance.contradictions(msgspec.structs.replace(spec, compare=())))
+
+
+def _allowed(spec: Spec) -> Spec:
+    """The spec in a region that its rules allow. Raises SpecError where there is none, or a rule means nothing."""
+    if problems := compliance.malformed(spec):
+        raise SpecError(problems)
+    elsewhere = [problem for problem in to_mend(spec) if problem.path[0] == "target"]
+    if not elsewhere:
+        return spec
+    free = msgspec.structs.replace(spec, target=msgspec.structs.replace(spec.target, region=None))
+    placed, _ = compliance.placed(free)
+    if left := [problem for problem in to_mend(placed) if problem.path[0] == "target"]:
+        raise SpecError(left)
+    return placed
 
 
 def _prices(spec: Spec) -> list[ApiPrice]:

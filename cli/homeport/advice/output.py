@@ -14,6 +14,7 @@ from homeport.advice.types import (
     ControlStanding,
     Criterion,
     Flip,
+    Mend,
     Operations,
     RegimeStanding,
     Verdict,
@@ -68,6 +69,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     controls: Annotated[
         tuple[ControlStanding, ...], Meta(description="Controls that the spec asks for beside its regime's")
     ]
+    to_mend: Annotated[
+        tuple[Mend, ...], Meta(description="What `plan` refuses of the spec, since its own rules forbid it")
+    ]
     unanswered: Annotated[tuple[str, ...], Meta(description="Criteria that nothing was said about")]
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -100,6 +104,7 @@ def as_answer(advice: Advice) -> Answer:
         operations=advice.operations,
         regime=advice.regime,
         controls=advice.controls,
+        to_mend=advice.to_mend,
         unanswered=tuple(criterion.id for criterion in advice.unanswered),
         assumptions=advice.assumptions,
         warnings=advice.warnings,

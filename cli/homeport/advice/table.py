@@ -26,6 +26,7 @@ def as_table(advice: Advice, bold: Style = str) -> str:
         _constraints(advice, notes, bold),
         _criteria(advice, notes, bold),
         _changes(advice, bold),
+        _mends(advice, bold),
         _split(advice, bold),
         _apis(advice, notes, bold),
         _operations(notes, bold),
@@ -118,14 +119,19 @@ def _why(criterion: Criterion, notes: Footnotes) -> str:
 
 def _changes(advice: Advice, bold: Style) -> str:
     if not advice.flips:
-        barred = len(advice.outcome.constraints)
-        why = f"{barred} hard constraints hold it" if barred > 1 else "no single answer or load does"
+        held = "the hard constraints hold it, also where one of them is lifted"
+        why = held if advice.outcome.constraints else "no single answer or load does"
         return f"{bold('What would change the verdict')}\n  nothing alone: {why}"
     lines = []
     for i, flip in enumerate(advice.flips[:5]):
         least = " (the smallest change)" if i == 0 and len(advice.flips) > 1 else ""
         lines.append(f"{flip.change} → {flip.verdict}{least}")
     return _list("What would change the verdict, one change at a time", lines, bold)
+
+
+def _mends(advice: Advice, bold: Style) -> str:
+    lines = [f"{one.field}: {one.message}" + (f"; {one.help}" if one.help else "") for one in advice.to_mend]
+    return _list("To mend first: `plan` refuses this spec", lines, bold)
 
 
 def _split(advice: Advice, bold: Style) -> str:

@@ -178,6 +178,14 @@ class RegimeStanding(msgspec.Struct, frozen=True, kw_only=True):
     as_of: str
 
 
+class Mend(msgspec.Struct, frozen=True, kw_only=True):
+    """Something of the spec that its own rules forbid, so that `plan` refuses it: the field, why, and what helps."""
+
+    field: str
+    message: str
+    help: str | None
+
+
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
     """The whole advice."""
 
@@ -193,6 +201,7 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     operations: Operations
     regime: RegimeStanding | None
     controls: tuple[ControlStanding, ...]
+    to_mend: tuple[Mend, ...]
     unanswered: tuple[Criterion, ...]
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]

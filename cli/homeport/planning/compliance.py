@@ -58,7 +58,7 @@ def placed(spec: Spec) -> tuple[Spec, Decision | None]:
     Where none is allowed, the spec comes back as it is, and `contradictions` says why.
     """
     bounds, cloud = bounds_of(spec), cloud_of(spec.target)
-    if not bounds or cloud is None or spec.target.region is not None or _malformed(spec):
+    if not bounds or cloud is None or spec.target.region is not None or malformed(spec):
         return spec, None
     from homeport.catalog.regions import distance_km, regions
 
@@ -89,7 +89,7 @@ def contradictions(spec: Spec) -> list[Problem]:
     """Everything in a spec that its compliance section forbids, in the order of the file's parts."""
     if spec.compliance == Compliance():
         return []
-    if problems := _malformed(spec):
+    if problems := malformed(spec):
         return problems
     return [*_region_problems(spec), *_model_problems(spec), *_api_problems(spec)]
 
@@ -102,7 +102,7 @@ def caution(spec: Spec) -> str | None:
     return f"nothing says where a {spec.target.platform} cluster stands: keeping it inside {bounds} is yours"
 
 
-def _malformed(spec: Spec) -> list[Problem]:
+def malformed(spec: Spec) -> list[Problem]:
     """Names that mean nothing: zones, regions and providers that do not exist."""
     rules = spec.compliance
     problems: list[Problem] = []
@@ -341,11 +341,11 @@ def _api_problems(spec: Spec) -> Iterator[Problem]:
             message=f"{data}{under} may not go to {found}: {why}",
             path=path,
             value=name,
-            help=closing(provider, gaps),
+            help=_closing(provider, gaps),
         )
 
 
-def closing(provider: str, gaps: tuple[Gap, ...]) -> str:
+def _closing(provider: str, gaps: tuple[Gap, ...]) -> str:
     """Say what would let data go to a provider, once it is so."""
     if any(gap.term is None for gap in gaps):
         return "take it out of compare"
