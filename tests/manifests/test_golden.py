@@ -71,7 +71,7 @@ def test_the_stream_holds_the_same_objects_namespace_first(plans) -> None:
     for example in EXAMPLES:
         spec = load_with(example.read_bytes(), example.name, {}).spec
         found = documents(plans.plan(spec))
-        streamed = list(yaml.load_all(kustomize.stream(found), yaml.CSafeLoader))
+        streamed = list(yaml.load_all("".join(kustomize.stream(found)), yaml.CSafeLoader))
         assert streamed == [yaml.load(d.text, yaml.CSafeLoader) for d in found]
         assert streamed[0]["kind"] == "Namespace"
 

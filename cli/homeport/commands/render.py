@@ -7,6 +7,7 @@ import click
 
 from homeport.commands.main import common_options, examples
 from homeport.commands.output import Output
+from homeport.commands.pricing import prices_option
 from homeport.commands.specs import SpecOptions, spec_options
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ DEFAULT_FOLDER = "manifests"
 )
 @click.option("--dry-run", is_flag=True, help="Say what would change in the folder, and change nothing.")
 @click.option("--force", is_flag=True, help="Overwrite files of homeport's that somebody changed.")
+@prices_option
 @common_options
 @click.pass_obj
 def render(out: Output, options: SpecOptions, *, target: str, dry_run: bool, force: bool) -> None:
@@ -55,7 +57,8 @@ def render(out: Output, options: SpecOptions, *, target: str, dry_run: bool, for
         plan = Planner(options.base_dir).plan(loaded.spec)
         made = documents(plan)
     if target == "-":
-        out.data(kustomize.stream(made))
+        for part in kustomize.stream(made):
+            out.data(part)
     else:
         _write(out, plan, made, target, dry_run=dry_run, force=force)
     _notes(out, plan)

@@ -1,5 +1,7 @@
 """The folder that `render -o DIR` writes: a kustomization with components that can be left out."""
 
+from collections.abc import Iterator
+
 from homeport.manifests.render import AUTOSCALING, MONITORING
 from homeport.manifests.types import Document
 from homeport.manifests.yamltext import scalar
@@ -51,6 +53,9 @@ def _top(components: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def stream(documents: list[Document]) -> str:
-    """All documents as one stream for `kubectl apply -f -`."""
-    return "---\n".join(document.text for document in documents)
+def stream(documents: list[Document]) -> Iterator[str]:
+    """The parts of one stream for `kubectl apply -f -`; a fleet's text need not stand in memory twice."""
+    for number, document in enumerate(documents):
+        if number:
+            yield "---\n"
+        yield document.text
