@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pulumi
 
+from homeport.costs.inputs import options
 from homeport.costs.own import self_hosted
-from homeport.costs.types import Options
 from homeport.manifests.render import documents
 from homeport.manifests.types import Document
 from homeport.planning.hardware import region_of
@@ -69,7 +69,7 @@ def deploy(plan: Plan, settings: Settings) -> list[ModelServer]:
     ]
     for server, model in zip(servers, plan.models, strict=True):
         pulumi.export(f"{model.spec.name}Endpoint", server.endpoint)
-    bill = self_hosted(plan, Options())
+    bill = self_hosted(plan, options(plan.spec.costs))
     pulumi.export("usdPerMonth", None if bill.usd_per_month is None else float(bill.usd_per_month))
     pulumi.export("gpus", sum(pool.node_count * pool.gpus_per_node for pool in plan.pools))
     return servers

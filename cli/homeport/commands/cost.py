@@ -139,7 +139,7 @@ def _dated(bill: "Bill") -> "Bill":
     import msgspec
 
     priced = [
-        *((line.item, line.as_of) for line in bill.self_hosted.lines),
+        *((line.item, line.as_of) for line in bill.self_hosted.lines if line.kind == "nodes"),
         *((api.model, api.as_of) for api in bill.api if not api.retired),
     ]
     return msgspec.structs.replace(bill, warnings=bill.warnings + old_price_warnings(priced))

@@ -148,10 +148,10 @@ def _ask(operation: str, plan: "Plan", stack: str) -> None:
         raise click.UsageError(
             f"`homeport {operation}` changes a cluster: give --yes where nobody can be asked"
         )
+    from homeport.costs.inputs import options
     from homeport.costs.own import self_hosted
-    from homeport.costs.types import Options
 
-    amount = self_hosted(plan, Options()).usd_per_month
+    amount = self_hosted(plan, options(plan.spec.costs)).usd_per_month
     cost = "unknown" if amount is None else f"at least ${amount:,.0f}"
     names = ", ".join(m.spec.name for m in plan.models)
     click.confirm(f"{operation} {names} in stack {stack} ({cost} a month)?", abort=True, err=True)
@@ -202,10 +202,10 @@ def _print_preview(out: Output, plan: "Plan", output_format: Format) -> None:
     from homeport.commands.plan_view import view
 
     out.data(view(plan, out, explain=False, show_all=False))
+    from homeport.costs.inputs import options
     from homeport.costs.own import self_hosted
-    from homeport.costs.types import Options
 
-    bill = self_hosted(plan, Options())
+    bill = self_hosted(plan, options(plan.spec.costs))
     known = "unknown" if bill.usd_per_month is None else f"${bill.usd_per_month:,.0f} a month"
     out.data(
         f"\n{out.style('bill', bold=True)}  {'at least ' if bill.at_least and bill.usd_per_month else ''}{known}\n"

@@ -53,6 +53,16 @@ def node_prices(plan: "Plan") -> list[tuple[str, str | None]]:
     return [(pool.instance_type or pool.gpu, pool.price.as_of if pool.price else None) for pool in plan.pools]
 
 
+def nodes_usd_per_month(plan: "Plan") -> tuple[Decimal | None, bool]:
+    """Return what a plan's nodes cost a month around the clock, and whether something of them has no price."""
+    from homeport.planning.hardware import HOURS_A_MONTH
+
+    known = [pool.price.usd_per_hour * pool.node_count for pool in plan.pools if pool.price]
+    pooled = {name for pool in plan.pools for name in pool.models}
+    unknown = len(known) < len(plan.pools) or any(model.spec.name not in pooled for model in plan.models)
+    return (sum(known, Decimal(0)) * HOURS_A_MONTH if known else None), unknown
+
+
 def keep_budget(out: Output, spec: "Spec", total: Decimal | None, *, at_least: bool) -> None:
     """Exit with 1 where a month costs more than the spec's budget; say so where that cannot be told.
 

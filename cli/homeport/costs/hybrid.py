@@ -86,6 +86,7 @@ def hybrid(replanner: Replanner, prices: Sequence[ApiPrice], options: Options) -
     return Hybrid(
         primary=prices[0].id,
         fallback=prices[1].id if len(prices) > 1 else None,
+        fallback_share=pricer.fallback_share,
         personal_data_share=private,
         simple_share=pricer.simple_share(),
         splits=tuple(msgspec.structs.replace(split, cheapest=split is winner) for split in splits),
@@ -115,6 +116,7 @@ class _Pricer:
         self.whole = replanner(float(total * calls_per_request(options)))
         self.keep = keeps_gpus(options, self.whole)
         self.replanner = replanner.pinned(self.whole) if self.keep else replanner
+        self.fallback_share = options.fallback_percent / 100 if len(prices) > 1 else Decimal(0)
         self._known: dict[int, _Cost | None] = {}
 
     def share(self, step: int) -> Decimal:
@@ -145,7 +147,7 @@ class _Pricer:
         if cut_off and own_share < 1:
             reason = "compliance.air_gapped allows no API"
         elif own_share < private:
-            reason = f"{_percent(private)} of requests hold personal data and never go to an API"
+            reason = f"{percent(private)} of requests hold personal data and never go to an API"
         return Split(
             name=name,
             own_share=own_share,
@@ -196,9 +198,8 @@ class _Pricer:
             return Decimal(0)
         rest = _with(self._scaled_spec(), lambda work: 1 - part(work), keep_all=True)
         days = days_per_month(self.options)
-        fallback = self.options.fallback_percent / 100 if len(self.prices) > 1 else Decimal(0)
         amount = fixed_usd_per_month(self.options)
-        for price, share in zip(self.prices, (1 - fallback, fallback), strict=False):
+        for price, share in zip(self.prices, (1 - self.fallback_share, self.fallback_share), strict=False):
             if not share:
                 continue
             bill = api_bill(price, rest, days, self.options)
@@ -266,5 +267,6 @@ def _with(spec: Spec, part: Callable[[Workload], Decimal], *, keep_all: bool = F
     return msgspec.structs.replace(spec, models=tuple(models))
 
 
-def _percent(share: Decimal) -> str:
+def percent(share: Decimal) -> str:
+    """Write a share as percent, one decimal at most."""
     return f"{share * 100:.1f}".rstrip("0").rstrip(".") + "%"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from homeport.costs.hybrid import percent
 from homeport.costs.table import Style, columns, money, number
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def as_block(hybrid: Hybrid, bold: Style) -> str:
         rows.append(
             (
                 f"{mark} {split.name}",
-                f"{split.own_share * 100:.1f}%",
+                percent(split.own_share),
                 number(split.own_requests_per_day.quantize(1)),
                 money(split.own_usd_per_month),
                 money(split.api_usd_per_month),
@@ -30,9 +31,15 @@ def as_block(hybrid: Hybrid, bold: Style) -> str:
     head = ("Split of the requests", "own", "requests a day", "own, $", "API, $", "$ a month", "")
     lines = [columns(head, rows, (1, 2, 3, 4, 5), bold)]
     who = f"  by API: {hybrid.primary}"
-    lines.append(
-        who + (f", fallback {hybrid.fallback}" if hybrid.fallback else ", no second API as fallback")
-    )
+    if hybrid.fallback is None:
+        lines.append(f"{who}, and no second API as fallback")
+    else:
+        lines.append(
+            f"{who}, {hybrid.fallback} as fallback for {percent(hybrid.fallback_share)} of its requests"
+        )
+    rest = 1 - max(split.own_share for split in hybrid.splits if split.own_share < 1)
+    if hybrid.simple_share and rest:
+        lines.append(f"  all on own GPUs: the own model also answers the {percent(rest)} that are not simple")
     if not hybrid.complete:
         lines.append("  a cheaper split may lie between: more plans than one run makes")
     return "\n".join(lines)

@@ -123,6 +123,7 @@ def _plain_hybrid(hybrid: Hybrid) -> Hybrid:
         hybrid,
         personal_data_share=plain(hybrid.personal_data_share),
         simple_share=plain(hybrid.simple_share),
+        fallback_share=plain(hybrid.fallback_share),
         splits=tuple(plain_split(split) for split in hybrid.splits),
     )
 

@@ -204,10 +204,14 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hybrid(msgspec.Struct, frozen=True, kw_only=True):
-    """The splits that were looked at. Shares are of all requests; `fallback` None: no second API is compared with."""
+    """The splits that were looked at. Shares are of all requests, `fallback_share` of those that APIs answer.
+
+    `fallback` None: no second API is compared with. `complete` false: a cheaper split may lie between.
+    """
 
     primary: str
     fallback: str | None
+    fallback_share: Decimal
     personal_data_share: Decimal
     simple_share: Decimal
     splits: tuple[Split, ...]
