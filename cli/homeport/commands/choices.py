@@ -1,12 +1,14 @@
 """Types of option values: choices and catalog names that answer a mistake with the nearest name."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from homeport.text import nearest, one_of
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class NearestChoice(click.Choice[str]):
@@ -35,8 +37,10 @@ class CatalogName(click.ParamType[str]):
         ctx: click.Context,  # noqa: ARG002 - click's signature
         param: click.Parameter,  # noqa: ARG002
         incomplete: str,
-    ) -> list[CompletionItem]:
+    ) -> list["CompletionItem"]:
         """Complete catalog ids, also by the part after the organisation."""
+        from click.shell_completion import CompletionItem
+
         start = incomplete.lower()
         return [
             CompletionItem(name)
