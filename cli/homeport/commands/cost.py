@@ -8,6 +8,7 @@ import click
 from homeport.commands.choices import CatalogName, NearestChoice, api_ids
 from homeport.commands.cost_flags import COST_FLAGS, NOT_IN_GUIDE
 from homeport.commands.main import common_options, examples, output_option
+from homeport.commands.measurements import MEASUREMENTS
 from homeport.commands.output import Output
 from homeport.commands.pricing import keep_budget, old_price_warnings, prices_option
 from homeport.commands.specs import SpecOptions, with_flags
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
         "--input-tokens 1000 --output-tokens 500 --compare gpt-4.1-mini --method guide",
     )
 )
-@with_flags(*COST_FLAGS, trace=True)
+@with_flags(*COST_FLAGS, MEASUREMENTS, trace=True)
 @click.option(
     "--compare",
     multiple=True,
@@ -74,7 +75,7 @@ def cost(
         bill = _against(bill, against, method)
     _print(out, bill, output_format, plot=plot)
     if output_format in ("table", "csv", "markdown"):
-        for text in bill.warnings:
+        for text in (*options.notes, *bill.warnings):
             out.warn(text)
     if output_format == "table" and not bill.api:
         out.message("`--compare gpt-4.1` puts an API next to it")

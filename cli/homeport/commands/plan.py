@@ -3,6 +3,7 @@
 import click
 
 from homeport.commands.main import common_options, examples, output_option
+from homeport.commands.measurements import MEASUREMENTS
 from homeport.commands.output import Format, Output
 from homeport.commands.pricing import (
     keep_budget,
@@ -21,7 +22,7 @@ from homeport.commands.specs import SpecOptions, with_flags
         "--input-tokens 1000 --output-tokens 500 --target gke",
     )
 )
-@with_flags(trace=True)
+@with_flags(MEASUREMENTS, trace=True)
 @click.option("--explain", is_flag=True, help="Show every step, with its numbers and sources.")
 @click.option(
     "--all", "show_all", is_flag=True, help="List every option that was considered, not the nearest ones."
@@ -61,7 +62,7 @@ def plan(out: Output, options: SpecOptions, *, explain: bool, show_all: bool, ou
             because = next((d.because for d in model.decisions if d.field == "engine"), "the spec says so")
             out.message(f"{model.spec.name}: runs on the {model.engine.engine} engine: {because}")
     if output_format == "table":
-        for text in old:
+        for text in (*options.notes, *old):
             out.warn(text)
     total, at_least = nodes_usd_per_month(made)
     keep_budget(out, loaded.spec, total, at_least=at_least)

@@ -1,10 +1,14 @@
 """How a plan looks on a terminal."""
 
 import shutil
+from typing import TYPE_CHECKING
 
 from homeport.commands.output import Output, table
 from homeport.planning.explain import explain
 from homeport.planning.types import Considered, ModelPlan, Plan
+
+if TYPE_CHECKING:
+    from homeport.sizing.measured import Taken
 
 SHOWN = 10
 """Options that stand in the table unless --all is given."""
@@ -93,6 +97,9 @@ def _facts(model: ModelPlan, out: Output) -> list[str]:
         rows.append(("serves", _serves(model)))
     if model.startup is not None:
         rows.append(("ready in", _ready(model)))
+    if model.measured:
+        lines = [_taken(taken) for taken in model.measured]
+        rows += [("measured", f"{lines[0]}, {model.measurements}"), *(("", line) for line in lines[1:])]
     width = max(len(name) for name, _ in rows)
     return [f"{_dim(out, name.ljust(width))}  {text}" for name, text in rows]
 
@@ -156,6 +163,30 @@ def _ready(model: ModelPlan) -> str:
     low, high = startup.ready_s_interval
     return f"{duration(startup.ready_s)} ({duration(low)} to {duration(high)})" + (
         f": {parts} s" if parts else ""
+    )
+
+
+NAMES = {
+    "ttft_ms": "TTFT",
+    "tpot_ms": "a token",
+    "output_tokens_per_s": "output",
+    "kv_cache_tokens": "KV cache",
+    "weights_gib_per_gpu": "weights",
+    "ready_s": "ready in",
+}
+
+
+def _taken(taken: "Taken") -> str:
+    """One figure that runs changed: what is used, what was predicted, and what it rests on."""
+    digits = 1 if taken.used < 100 else 0
+
+    def figure(value: float, interval: tuple[float, float] | None) -> str:
+        text = f"{value:,.{digits}f}"
+        return f"{text} ({interval[0]:,.{digits}f} to {interval[1]:,.{digits}f})" if interval else text
+
+    return (
+        f"{NAMES[taken.figure]} {figure(taken.used, taken.used_interval)} {taken.unit}, "
+        f"predicted {figure(taken.predicted, taken.predicted_interval)}: {taken.how}"
     )
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from homeport.commands.main import common_options, examples
+from homeport.commands.measurements import MEASUREMENTS
 from homeport.commands.output import Output
 from homeport.commands.pricing import prices_option
-from homeport.commands.specs import SpecOptions, spec_options
+from homeport.commands.specs import SpecOptions, with_flags
 
 if TYPE_CHECKING:
     from homeport.manifests.prerequisites import Prerequisite
@@ -24,7 +25,7 @@ DEFAULT_FOLDER = "manifests"
         "homeport render -f homeport.yaml -o - | kubectl apply -f -",
     )
 )
-@spec_options
+@with_flags(MEASUREMENTS)
 @click.option(
     "-o",
     "--output",

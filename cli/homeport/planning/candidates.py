@@ -1,7 +1,8 @@
 """Every way to run one replica that the target, the engine and the spec allow."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,6 +14,9 @@ from homeport.planning.precision import Precision
 from homeport.sizing.types import Settings
 from homeport.spec.models import ModelSpec
 
+if TYPE_CHECKING:
+    from homeport.planning.feedback import Correction
+
 MOST_NODES = 4
 """Most nodes that one replica may span without being asked for by parallel sizes."""
 
@@ -21,7 +25,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One model of a spec with everything resolved that does not depend on the hardware.
 
     `gpus` are those the spec allows, with their offers; `precisions` what is asked for and, where `explore`, what else
-    there is to compare with.
+    there is to compare with. `correct` says what measured runs know of a candidate (None: there are no measurements).
     """
 
     spec: ModelSpec
@@ -33,6 +37,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     offers: dict[str, tuple[Offer, ...]]
     wanted_precision: str
     explore: bool
+    correct: "Callable[[Candidate], Correction] | None" = None
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True, eq=False):

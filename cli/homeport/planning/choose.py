@@ -2,6 +2,7 @@
 
 import math
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -10,6 +11,10 @@ from homeport.planning.hardware import HOURS_A_MONTH, Placement, place
 from homeport.planning.types import Considered
 from homeport.sizing.types import Capacity, Load, Memory
 
+if TYPE_CHECKING:
+    from homeport.planning.feedback import Correction
+    from homeport.sizing.measured import Taken
+
 SURE = {"mean": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 """How sure the limits have to hold, by `latency.percentile`: the quantile of what was measured against predicted."""
 
@@ -17,7 +22,8 @@ SURE = {"mean": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What came of one candidate. `lost` is None for one that works, else why it does not.
 
-    `miss` orders the failures: how far it was from working (0: it works), memory before latency.
+    `miss` orders the failures: how far it was from working (0: it works), memory before latency. `correction` is what
+    measured runs say of it, `taken` what its memory has from them.
     """
 
     candidate: Candidate
@@ -27,6 +33,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     placement: Placement | None
     lost: str | None
     miss: tuple[int, float] = (0, 0.0)
+    correction: "Correction | None" = None
+    taken: "tuple[Taken, ...]" = ()
 
     @property
     def usd_per_month(self) -> Decimal | None:
@@ -63,31 +71,21 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 def judge(question: Question, candidate: Candidate) -> Verdict:
     """Size one candidate: memory, load within the latency limits, replicas for the peak, nodes and their cost."""
-    from homeport.sizing.memory import size
-    from homeport.sizing.throughput import capacity
-
-    spec, arch = question.spec, question.architecture
-    memory = size(arch, candidate.gpu, candidate.settings)
+    spec = question.spec
+    correction = question.correct(candidate) if question.correct else None
+    memory, taken = _memory(question, candidate, correction)
     if not memory.fits:
         return Verdict(
             candidate=candidate, memory=memory, capacity=None, replicas=None, placement=None,
             lost=memory.reason, miss=(2, memory.short_gib if memory.short_gib is not None else math.inf),
+            correction=correction, taken=taken,
         )  # fmt: skip
-    held = capacity(
-        arch,
-        candidate.gpu,
-        candidate.settings,
-        Load(input_tokens=spec.workload.input_tokens, output_tokens=spec.workload.output_tokens),
-        ttft_ms=spec.latency.ttft_ms,
-        tpot_ms=spec.latency.tpot_ms,
-        kv_cache_tokens=memory.kv_cache_tokens,
-        percentile=SURE[spec.latency.percentile],
-    )
+    held = _capacity(question, candidate, memory, correction)
     if held.requests_per_s <= 0:
-        lost, ratio = _too_slow(question, held)
+        why, ratio = _too_slow(question, held)
         return Verdict(
-            candidate=candidate, memory=memory, capacity=held, replicas=None, placement=None, lost=lost,
-            miss=(1, ratio),
+            candidate=candidate, memory=memory, capacity=held, replicas=None, placement=None, lost=why,
+            miss=(1, ratio), correction=correction, taken=taken,
         )  # fmt: skip
     needed = max(1, math.ceil(question.peak_requests_per_s / held.requests_per_s - 1e-9))
     replicas = max(needed, spec.replicas.min or 1)
@@ -105,6 +103,55 @@ def judge(question: Question, candidate: Candidate) -> Verdict:
         placement=placed,
         lost=lost,
         miss=miss,
+        correction=correction,
+        taken=taken,
+    )
+
+
+def _memory(
+    question: Question, candidate: Candidate, correction: "Correction | None"
+) -> "tuple[Memory, tuple[Taken, ...]]":
+    from homeport.sizing.memory import size
+
+    memory = size(question.architecture, candidate.gpu, candidate.settings)
+    if correction is None or correction.memory is None:
+        return memory, ()
+    from homeport.sizing import measured
+
+    return measured.memory(memory, correction.memory)
+
+
+def _capacity(
+    question: Question, candidate: Candidate, memory: Memory, correction: "Correction | None"
+) -> Capacity:
+    spec, arch = question.spec, question.architecture
+    load = Load(input_tokens=spec.workload.input_tokens, output_tokens=spec.workload.output_tokens)
+    sure = SURE[spec.latency.percentile]
+    if correction is not None and correction.trends:
+        from homeport.sizing import measured
+
+        return measured.capacity(
+            arch,
+            candidate.gpu,
+            candidate.settings,
+            load,
+            ttft_ms=spec.latency.ttft_ms,
+            tpot_ms=spec.latency.tpot_ms,
+            kv_cache_tokens=memory.kv_cache_tokens,
+            percentile=sure,
+            trends=correction.trends,
+        )
+    from homeport.sizing.throughput import capacity
+
+    return capacity(
+        arch,
+        candidate.gpu,
+        candidate.settings,
+        load,
+        ttft_ms=spec.latency.ttft_ms,
+        tpot_ms=spec.latency.tpot_ms,
+        kv_cache_tokens=memory.kv_cache_tokens,
+        percentile=sure,
     )
 
 

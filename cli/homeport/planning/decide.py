@@ -1,6 +1,7 @@
 """From the best candidate to a plan of one model: every number that the documents and the bill need."""
 
 import math
+from typing import TYPE_CHECKING
 
 from homeport.engines.types import AdapterMount, Launch
 from homeport.planning.candidates import Candidate, Question
@@ -10,6 +11,9 @@ from homeport.planning.types import Considered, Decision, ModelPlan, ModelSource
 from homeport.planning.workload import longest_request_s, peak_to_mean
 from homeport.sizing.types import Load, Performance, Settings, Start, Startup
 from homeport.spec.models import Latency, ModelSpec, Target
+
+if TYPE_CHECKING:
+    from homeport.sizing.measured import Taken
 
 WEIGHTS_DIR = "/weights"
 """Where a volume with weights is mounted in the container."""
@@ -37,8 +41,8 @@ def decide(
     lowest = 1 if least is None else least
     most = model.replicas.max if model.replicas.max is not None else max(planned + 1, lowest)
     fixed = model.scaling.by == "none" or lowest == most
-    performance = at_peak(question, candidate, best, planned)
-    startup = starting(model, source, candidate)
+    performance, speeds = at_peak(question, candidate, best, planned)
+    startup, starts = starting(model, source, best)
     all_options = options and (*options, *(_refused(gpu, why, candidate) for gpu, why in refusals.items()))
     return ModelPlan(
         spec=model,
@@ -70,6 +74,7 @@ def decide(
         considered=all_options or (),
         decisions=(*decisions, *_decisions(target, model, question, candidate, placed, planned)),
         warnings=_warnings(source, question, candidate, placed, performance),
+        measured=(*best.taken, *speeds, *starts),
     )
 
 
@@ -86,41 +91,59 @@ def _refused(gpu: str, why: str, candidate: Candidate) -> Considered:
     )
 
 
-def at_peak(question: Question, candidate: Candidate, best: Verdict, replicas: int) -> Performance:
-    """What one replica does when the peak is spread over `replicas`: requests in flight by Little's law."""
-    from homeport.sizing.throughput import predict
+def at_peak(
+    question: Question, candidate: Candidate, best: Verdict, replicas: int
+) -> "tuple[Performance, tuple[Taken, ...]]":
+    """What one replica does when the peak is spread over `replicas`: requests in flight by Little's law.
 
+    Also what of it was taken from measured runs.
+    """
     assert best.capacity is not None, "asked only of candidates that work"
     work = question.spec.workload
     rate = question.peak_requests_per_s / replicas
     concurrency = best.capacity.concurrency
     result = best.capacity.performance
+    taken: tuple[Taken, ...] = ()
     for _ in range(4):
         seconds = ((result.ttft_ms or 0.0) + (result.tpot_ms or 0.0) * work.output_tokens) / 1000
         settled = min(best.capacity.concurrency, max(1, math.ceil(rate * seconds)))
-        result = predict(
-            question.architecture,
-            candidate.gpu,
-            candidate.settings,
-            Load(input_tokens=work.input_tokens, output_tokens=work.output_tokens, concurrency=settled),
-            best.memory.kv_cache_tokens,
-        )
+        load = Load(input_tokens=work.input_tokens, output_tokens=work.output_tokens, concurrency=settled)
+        result, taken = _under(question, candidate, best, load)
         if settled == concurrency:
             break
         concurrency = settled
-    return result
+    return result, taken
 
 
-def starting(model: ModelSpec, source: ModelSource, candidate: Candidate) -> Startup:
-    """Seconds until a replica is ready, with the weights where the spec says that they lie."""
+def _under(
+    question: Question, candidate: Candidate, best: Verdict, load: Load
+) -> "tuple[Performance, tuple[Taken, ...]]":
+    arch, tokens = question.architecture, best.memory.kv_cache_tokens
+    if best.correction is None:
+        from homeport.sizing.throughput import predict
+
+        return predict(arch, candidate.gpu, candidate.settings, load, tokens), ()
+    from homeport.sizing.measured import perform
+
+    return perform(arch, candidate.gpu, candidate.settings, load, tokens, best.correction.trends)
+
+
+def starting(model: ModelSpec, source: ModelSource, best: Verdict) -> "tuple[Startup, tuple[Taken, ...]]":
+    """Seconds until a replica is ready, with the weights where the spec says that they lie; and what was measured of it."""
     from homeport.sizing.startup import predict_startup
 
-    return predict_startup(
+    plain = predict_startup(
         source.architecture,
-        candidate.gpu,
-        candidate.settings,
+        best.candidate.gpu,
+        best.candidate.settings,
         Start(storage=STORAGE[model.weights.source], weights_gib_total=source.weight_bytes / 2**30),
     )
+    if best.correction is None or best.correction.start is None:
+        return plain, ()
+    from homeport.sizing import measured
+
+    made, taken = measured.startup(plain, best.correction.start)
+    return made, (taken,)
 
 
 def launch(model: ModelSpec, source: ModelSource, chosen: Settings) -> Launch:

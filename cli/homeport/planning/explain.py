@@ -36,18 +36,43 @@ def explain(model: ModelPlan) -> tuple[Section, ...]:
     start = Start(
         storage=STORAGE[real.spec.weights.source], weights_gib_total=real.source.weight_bytes / 2**30
     )
+    before = ", before what was measured" if real.measured else ""
     return (
-        Section(title="Memory of one GPU", terms=tuple(explain_memory(arch, real.gpu, real.settings))),
+        *_measured(real),
         Section(
-            title="Speed of one replica at its largest load within the limits",
+            title=f"Memory of one GPU{before}", terms=tuple(explain_memory(arch, real.gpu, real.settings))
+        ),
+        Section(
+            title=f"Speed of one replica at its largest load within the limits{before}",
             terms=tuple(
                 explain_performance(arch, real.gpu, real.settings, load, real.memory.kv_cache_tokens)
             ),
         ),
         Section(title="Replicas", terms=tuple(_replicas(real))),
-        Section(title="Start-up", terms=tuple(explain_startup(arch, real.gpu, real.settings, start))),
+        Section(
+            title=f"Start-up{before}", terms=tuple(explain_startup(arch, real.gpu, real.settings, start))
+        ),
         Section(title="Cost", terms=tuple(_cost(real))),
     )
+
+
+def _measured(model: ModelPlan) -> tuple[Section, ...]:
+    """What was measured next to what was predicted, of each figure that runs changed."""
+    if not model.measured:
+        return ()
+    terms = tuple(
+        Term(
+            name=taken.figure,
+            formula=f"predicted {taken.predicted:,.4g} {taken.unit} x {taken.used / taken.predicted:.3f}"
+            if taken.predicted
+            else "predicted 0",
+            value=taken.used,
+            unit=taken.unit,
+            source=f"{model.measurements}: {taken.how}",
+        )
+        for taken in model.measured
+    )
+    return (Section(title="Measured against predicted", terms=terms),)
 
 
 def _replicas(model: ModelPlan) -> list[Term]:

@@ -86,6 +86,7 @@ def model_values(model: ModelPlan) -> dict[str, Any]:
         "peak_requests_per_s": model.peak_requests_per_s,
         "startup_seconds": model.startup.ready_s if model.startup else None,
         "startup": startup_values(model.startup),
+        "measured": measured_values(model),
         "usd_per_month": model.usd_per_month,
         "considered": [
             {
@@ -118,6 +119,30 @@ def card_gib(gpu: Gpu | None, usable_gib: float) -> float:
     if gpu is None or gpu.memory_mib_driver is None:
         return usable_gib
     return max(usable_gib, gpu.memory_mib_driver / 1024)
+
+
+def measured_values(model: ModelPlan) -> dict[str, Any] | None:
+    """The figures that measured runs changed, beside what was predicted; None where nothing was taken."""
+    if not model.measured:
+        return None
+    return {
+        "file": model.measurements,
+        "figures": [
+            {
+                "figure": taken.figure,
+                "unit": taken.unit,
+                "used": taken.used,
+                "used_interval": taken.used_interval and list(taken.used_interval),
+                "predicted": taken.predicted,
+                "predicted_interval": taken.predicted_interval and list(taken.predicted_interval),
+                "basis": taken.basis,
+                "runs": taken.runs,
+                "measured_on": taken.on,
+                "at_roofline": taken.capped,
+            }
+            for taken in model.measured
+        ],
+    }
 
 
 def startup_values(startup: Startup | None) -> dict[str, Any] | None:

@@ -1,6 +1,8 @@
 """From a spec to a plan: every model sized, placed and priced, or all the reasons why not."""
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,7 +13,7 @@ from homeport.errors import NotFoundError, Problem, SpecError
 from homeport.planning import compliance, local, precision
 from homeport.planning.candidates import Question, candidates
 from homeport.planning.choose import Choice, choose, considered
-from homeport.planning.decide import decide
+from homeport.planning.decide import STORAGE, decide
 from homeport.planning.failures import nothing_works
 from homeport.planning.hardware import Offer, cloud_of, offers, region_of
 from homeport.planning.pools import pools
@@ -20,6 +22,9 @@ from homeport.planning.sources import Sources, at
 from homeport.planning.types import Decision, ModelPlan, ModelSource, Plan
 from homeport.planning.workload import max_model_len, peak_requests_per_s
 from homeport.spec.models import ModelSpec, Spec, Target
+
+if TYPE_CHECKING:
+    from homeport.planning.feedback import Evidence
 
 Path_ = tuple[str | int, ...]
 
@@ -43,7 +48,8 @@ class Planner:
         self.explore = explore
         self.enforce = enforce
         self.sources = Sources(base_dir)
-        self._chosen: dict[tuple[ModelSpec, Target, Bounds], tuple[ModelPlan, Path_]] = {}
+        self._evidence: dict[str, Evidence] = {}
+        self._chosen: dict[tuple[ModelSpec, Target, Bounds, str | None], tuple[ModelPlan, Path_]] = {}
 
     def plan(self, spec: Spec) -> Plan:
         """Plan a whole spec; raises SpecError with what its compliance section forbids, else with all models' problems."""
@@ -55,6 +61,7 @@ class Planner:
             offers(spec.target, compliance.bounds_of(spec))
         except NotFoundError as error:
             raise at(error, ("target", "region"), spec.target.region) from error
+        self._read_measurements(spec)
         plans: list[ModelPlan] = []
         for index, model in enumerate(spec.models):
             try:
@@ -73,9 +80,17 @@ class Planner:
             warnings=(left,) if left else (),
         )
 
+    def _read_measurements(self, spec: Spec) -> None:
+        """Read the spec's file of measurements, once. Raises SpecError with what is wrong in it."""
+        if spec.measurements is not None and spec.measurements not in self._evidence:
+            from homeport.planning.feedback import Evidence
+
+            self._evidence[spec.measurements] = Evidence(spec.measurements, self.sources.base_dir)
+
     def _model(self, spec: Spec, model: ModelSpec, path: Path_) -> ModelPlan:
         # Models of a fleet that differ in their name only are decided once; the name is put in afterwards.
-        key = msgspec.structs.replace(model, name="model"), spec.target, compliance.bounds_of(spec)
+        anyone = msgspec.structs.replace(model, name="model")
+        key = anyone, spec.target, compliance.bounds_of(spec), spec.measurements
         if key not in self._chosen:
             self._chosen[key] = self._decide(spec, model, path), path
         made, _ = self._chosen[key]
@@ -163,12 +178,19 @@ class Planner:
             wanted_precision=wanted,
             explore=self.explore,
         )
+        evidence = self._evidence.get(spec.measurements or "")
+        if evidence is not None:
+            evidence.learn(source)
+            storage = STORAGE[model.weights.source]
+            question = msgspec.structs.replace(
+                question, correct=partial(evidence.correction, question, source, storage)
+            )
         choice = (
             choose(question, candidates(question, precisions)) if served else Choice(best=None, verdicts=())
         )
         if choice.best is None:
             raise SpecError([nothing_works(spec.target, question, choice, refusals, path)])
-        return decide(
+        made = decide(
             spec.target,
             model,
             source,
@@ -177,6 +199,11 @@ class Planner:
             considered(choice) if self.explore else (),
             refusals,
             decisions,
+        )
+        if evidence is None:
+            return made
+        return msgspec.structs.replace(
+            made, measurements=evidence.file, warnings=(*made.warnings, *evidence.silence(made))
         )
 
 

@@ -44,7 +44,7 @@ class Sources:
         where = (*path, "checkpoint") if spec.checkpoint else (*path, "model")
         found = self._look_up(spec.checkpoint, where) if spec.checkpoint else named
         try:
-            arch = architecture(_sized(found), found.id)
+            arch = architecture(sized(found), found.id)
         except SpecError as error:
             raise at(error, where, spec.checkpoint or spec.model) from error
         if spec.checkpoint and (other := _other_model(named, arch)):
@@ -90,7 +90,7 @@ def _other_model(named: Found, checkpoint: Architecture) -> str | None:
     return None
 
 
-def _sized(found: Found) -> dict[str, Any]:
+def sized(found: Found) -> dict[str, Any]:
     """The config with the checkpoint's size in it, which the architecture takes its weights from."""
     if found.weight_bytes is None or "weight_bytes" in found.config:
         return found.config

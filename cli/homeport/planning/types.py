@@ -1,6 +1,7 @@
 """What a plan says. The JSON keys of docs/reference are made from these in `planning/output.py`."""
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -9,6 +10,9 @@ from homeport.catalog.types import Gpu, Instance
 from homeport.engines.types import Launch, Release
 from homeport.sizing.types import Capacity, Memory, Performance, Settings, Startup
 from homeport.spec.models import ModelSpec, Spec
+
+if TYPE_CHECKING:
+    from homeport.sizing.measured import Taken
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +85,7 @@ class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     `gpu`, `memory`, `nodes` are None where no GPU is used (engines cpu and simulator). `stands_for` is what a
     simulator imitates: the plan of the same model on real GPUs. `considered` is empty unless it was asked for.
+    `measured` are the figures that measured runs of the file `measurements` changed.
     """
 
     spec: ModelSpec
@@ -113,6 +118,8 @@ class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
     decisions: tuple[Decision, ...]
     warnings: tuple[str, ...]
     stands_for: "ModelPlan | None" = None
+    measured: "tuple[Taken, ...]" = ()
+    measurements: str | None = None
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):

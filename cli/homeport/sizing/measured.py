@@ -80,6 +80,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
     on: str
     capped: bool = False
+    predicted_interval: tuple[float, float] | None = None
+    used_interval: tuple[float, float] | None = None
 
     @property
     def how(self) -> str:
@@ -223,8 +225,10 @@ def perform(
         ratio = math.exp(found.log_ratio)
         wanted = predicted * ratio
         used = max(wanted, limits[name]) if name in LATENCIES else min(wanted, limits[name])
+        before: tuple[float, float] | None = getattr(plain, f"{name}_interval")
+        after = _interval(name, found, used, before, ratio)
         changed[name] = used
-        changed[f"{name}_interval"] = _interval(name, found, used, getattr(plain, f"{name}_interval"), ratio)
+        changed[f"{name}_interval"] = after
         taken.append(
             Taken(
                 figure=name,
@@ -235,6 +239,8 @@ def perform(
                 runs=found.runs,
                 on=found.on,
                 capped=used != wanted,
+                predicted_interval=before,
+                used_interval=after,
             )
         )
     return msgspec.structs.replace(plain, **changed), tuple(taken)
@@ -307,9 +313,7 @@ def capacity(
     held = msgspec.structs.replace(load, concurrency=max(low, 1))
     made, _ = perform(arch, gpu, settings, held, kv_cache_tokens, trends)
     rate = (made.output_tokens_per_s or 0.0) / max(load.output_tokens, 1.0)
-    return Capacity(
-        concurrency=low, requests_per_s=rate if low else 0.0, limited_by=limit, performance=made
-    )
+    return Capacity(concurrency=low, requests_per_s=rate if low else 0.0, limited_by=limit, performance=made)
 
 
 class MemoryKnown(msgspec.Struct, frozen=True, kw_only=True):
@@ -388,7 +392,9 @@ def memory(plain: Memory, known: MemoryKnown) -> tuple[Memory, tuple[Taken, ...]
 def _taken(
     figure: str, unit: str, predicted: float, used: float, basis: Basis, runs: int, known: MemoryKnown
 ) -> Taken:
-    return Taken(figure=figure, unit=unit, predicted=predicted, used=used, basis=basis, runs=runs, on=known.on)
+    return Taken(
+        figure=figure, unit=unit, predicted=predicted, used=used, basis=basis, runs=runs, on=known.on
+    )
 
 
 def startup(plain: Startup, found: Found) -> tuple[Startup, Taken]:
@@ -418,4 +424,6 @@ def startup(plain: Startup, found: Found) -> tuple[Startup, Taken]:
         basis=found.basis,
         runs=found.runs,
         on=found.on,
+        predicted_interval=plain.ready_s_interval,
+        used_interval=made.ready_s_interval,
     )

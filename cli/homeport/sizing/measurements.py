@@ -26,7 +26,8 @@ class RunSettings(Part, frozen=True, kw_only=True):
     """Settings of the engine that change what it holds or how fast it is; null: the engine's default."""
 
     gpu_memory_utilization: Annotated[
-        Annotated[float, Meta(gt=0, le=1)] | None, Meta(description="Share of memory, in the engine's meaning")
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        Meta(description="Share of memory, in the engine's meaning"),
     ] = None
     max_model_len: Annotated[TokenCount | None, Meta(description="Most tokens of a request")] = None
     max_num_seqs: Annotated[Size | None, Meta(description="Most requests at once")] = None
@@ -78,16 +79,21 @@ class Run(Part, frozen=True, kw_only=True):
     measured_on: Annotated[
         str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$(?!\n)", extra={"says": "a date, such as 2026-08-01"})
     ]
-    checkpoint: Annotated[Text | None, Meta(description="What was loaded, where it is not the model's own")] = None
+    checkpoint: Annotated[
+        Text | None, Meta(description="What was loaded, where it is not the model's own")
+    ] = None
     tensor_parallel_size: Annotated[Size, Meta(description="GPUs that share each layer")] = 1
     pipeline_parallel_size: Annotated[Size, Meta(description="Groups of layers in a row")] = 1
     nodes: Annotated[Size, Meta(description="Nodes that the replica spans")] = 1
     precision: Annotated[Text | None, Meta(description="bf16, fp8 …; null: the checkpoint's own")] = None
     kv_cache_dtype: Annotated[Text | None, Meta(description="Type of the KV cache; null: auto")] = None
     settings: Annotated[RunSettings, Meta(description="Settings that matter")] = RunSettings()
-    workload: Annotated[RunWorkload | None, Meta(description="The load; needed for latencies and rates")] = None
+    workload: Annotated[RunWorkload | None, Meta(description="The load; needed for latencies and rates")] = (
+        None
+    )
     storage: Annotated[
-        Storage | None, Meta(description="Where the weights were when the process started; needed for ready_s")
+        Storage | None,
+        Meta(description="Where the weights were when the process started; needed for ready_s"),
     ] = None
     tool: Annotated[Text | None, Meta(description="What measured it")] = None
 
@@ -167,7 +173,9 @@ def _meaning(run: Run, path: tuple[str | int, ...]) -> list[Problem]:
     else:
         if known.kind == "cpu":
             found.append(
-                Problem(message="measurements are of GPUs", path=(*path, "gpu"), value=run.gpu, help="remove it")
+                Problem(
+                    message="measurements are of GPUs", path=(*path, "gpu"), value=run.gpu, help="remove it"
+                )
             )
     if all(getattr(figures, name) is None for name in RunFigures.__struct_fields__):
         found.append(
@@ -205,14 +213,21 @@ def _meaning(run: Run, path: tuple[str | int, ...]) -> list[Problem]:
             )
         )
     if not found and (impossible := _impossible(run)):
-        found.append(Problem(message=impossible, path=(*path, "measured"), help="is it of one replica, in ms?"))
+        found.append(
+            Problem(message=impossible, path=(*path, "measured"), help="is it of one replica, in ms?")
+        )
     return found
 
 
 def _impossible(run: Run) -> str | None:
     """Little's law: requests in flight are not fewer than the rate times what a request takes (a quarter for lengths that vary)."""
     figures, load = run.measured, run.workload
-    if load is None or load.concurrency is None or figures.tpot_ms is None or figures.output_tokens_per_s is None:
+    if (
+        load is None
+        or load.concurrency is None
+        or figures.tpot_ms is None
+        or figures.output_tokens_per_s is None
+    ):
         return None
     seconds = ((figures.ttft_ms or 0.0) + figures.tpot_ms * max(load.output_tokens - 1, 0)) / 1000
     needed = figures.output_tokens_per_s / load.output_tokens * seconds

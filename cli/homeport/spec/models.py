@@ -419,6 +419,13 @@ class Spec(Part, frozen=True, kw_only=True):
     ] = ()
     costs: Annotated[Costs, Meta(description="What you pay, where no price table knows it")] = Costs()
     budget: Annotated[Budget | None, Meta(description="What a month may cost")] = None
+    measurements: Annotated[
+        Text | None,
+        Meta(
+            description="File of runs that you measured, a path from the spec's own folder: they correct predictions; "
+            "auto: none"
+        ),
+    ] = None
     compliance: Annotated[
         Compliance, Meta(description="Rules that the deployment and its data are under")
     ] = Compliance()
