@@ -1,6 +1,5 @@
 """`homeport init`: a commented spec to start from."""
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -198,19 +197,9 @@ def write_new(path: Path, text: str, force: bool) -> None:
     Without `force`, a file that has appeared meanwhile is left as it is (click.UsageError). Raises EnvironmentProblem
     where the folder cannot be written to.
     """
-    path = Path(os.path.realpath(path))
-    staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    from homeport.files import write_whole
+
     try:
-        staged.write_text(text, encoding="utf-8")
-        if force:
-            staged.replace(path)
-        else:
-            path.hardlink_to(staged)  # unlike a rename, it fails where the name is taken
+        write_whole(path, text, replace=force)
     except FileExistsError:
         raise _exists(str(path)) from None
-    except OSError as error:
-        from homeport.errors import EnvironmentProblem
-
-        raise EnvironmentProblem(f"'{path}' cannot be written: {error.strerror}") from error
-    finally:
-        staged.unlink(missing_ok=True)

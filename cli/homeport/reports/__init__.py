@@ -1,0 +1,1 @@
+"""A bill as a page for people: one HTML file with charts, that needs no network and no script."""

@@ -1,0 +1,409 @@
+"""The sections that a bill answers: what a month costs, from which load on own hosting is cheaper, what moves it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from homeport.costs.output import UNKNOWN
+from homeport.costs.table import number, unit_price
+from homeport.costs.types import ApiBill, Bill, Line, Sensitivity
+from homeport.reports.bars import Bar, bars
+from homeport.reports.curve import answer, curve_chart, style_of
+from homeport.reports.sources import Sources, cells
+from homeport.reports.tornado import tornado
+from homeport.reports.types import Cell, Column, Part, Row, Section, Table
+from homeport.reports.words import several, usd, usd_exact
+
+MEASURED_IN_BULK = ("GiB", "million tokens")
+CURVE_ROWS = 12
+"""Rows of the table beside the curves, about."""
+TORNADOES = 4
+"""APIs whose tornado is drawn; the table has all."""
+
+
+def totals(bill: Bill, sources: Sources) -> Section:
+    """Own hosting and each API for a month at the bill's load."""
+    own = bill.self_hosted
+    rows = [Bar(label="own hosting", amount=own.usd_per_month, shown=own_total(bill), style="own")]
+    rows += [
+        Bar(label=api_name(api), amount=api.usd_per_month, shown=usd(api.usd_per_month), style=style_of(i))
+        for i, api in enumerate(bill.api)
+    ]
+    chart = bars("US dollars a month", _totals_say(bill), rows, note=_least_note(bill))
+    table = Table(
+        caption=f"A month of {number(bill.requests_per_day)} requests a day",
+        columns=(
+            Column(title="Who"),
+            Column(title="$ a month", number=True),
+            Column(title="$ per million tokens", number=True),
+            Column(title="Next to own hosting"),
+            Column(title="Remarks"),
+        ),
+        rows=(
+            Row(
+                cells=cells(
+                    "own hosting", least(bill) + usd_exact(own.usd_per_month),
+                    least(bill) + usd_exact(own.usd_per_million_tokens), "", "; ".join(_own_remarks(bill)),
+                ),
+                kind="chosen",
+            ),
+            *(
+                Row(
+                    cells=cells(
+                        api_name(api),
+                        usd_exact(api.usd_per_month),
+                        usd_exact(_per_mtok(api, bill)),
+                        saving(api, bill),
+                        "; ".join(remarks(api)),
+                        sources=sources.cite(f"prices of {api.model}", api.source, api.as_of),
+                    )
+                )
+                for api in bill.api
+            ),
+        ),
+    )  # fmt: skip
+    return Section(
+        id="totals",
+        question="Own hosting or an API: what does a month cost?",
+        parts=(Part(says=(_totals_say(bill),), charts=(chart,), tables=(table,)),),
+    )
+
+
+def items(bill: Bill, sources: Sources) -> Section:
+    """The bill of own hosting by item, and the APIs' lines."""
+    own = bill.self_hosted
+    ordered = sorted(
+        own.lines, key=lambda line: (line.usd_per_month is None, -(line.usd_per_month or Decimal(0)))
+    )
+    chart = bars(
+        "The bill of own hosting, US dollars a month",
+        _items_say(bill),
+        [
+            Bar(label=_who(line, bill), amount=line.usd_per_month, shown=usd(line.usd_per_month), style="own")
+            for line in ordered
+        ],
+        note="A dashed box is an amount that nobody gave." if own.at_least else "",
+    )
+    table = Table(
+        caption="Own hosting, line by line",
+        columns=(
+            Column(title="Item"),
+            Column(title="Quantity", number=True),
+            Column(title="Unit price, $", number=True),
+            Column(title="$ a month", number=True),
+            Column(title="Remarks"),
+        ),
+        rows=(
+            *(
+                Row(
+                    cells=_line(
+                        line, _who(line, bill), sources.cite(f"price of {line.item}", line.source, line.as_of)
+                    )
+                )
+                for line in own.lines
+            ),
+            Row(cells=cells("Total", "", "", least(bill) + usd_exact(own.usd_per_month), ""), kind="total"),
+        ),
+    )
+    parts = [Part(says=(_items_say(bill),), charts=(chart,), tables=(table,))]
+    if bill.api:
+        parts.append(Part(tables=(_api_lines(bill, sources),)))
+    return Section(id="items", question="What is in the bill?", parts=tuple(parts))
+
+
+def _api_lines(bill: Bill, sources: Sources) -> Table:
+    several_models = len(bill.deployments) > 1
+    rows = []
+    for api in bill.api:
+        for line in api.lines:
+            what = line.item + (f" ({several(line.models)})" if several_models else "")
+            cited = sources.cite(f"prices of {api.model}", line.source, line.as_of)
+            rows.append(
+                Row(cells=_line(line, f"{api.model}: {what}", cited, unverified=bool(api.unverified)))
+            )
+        rows.append(
+            Row(
+                cells=cells(f"{api_name(api)}: total", "", "", usd_exact(api.usd_per_month), ""), kind="total"
+            )
+        )
+    return Table(
+        caption="The lines of each API",
+        folded=True,
+        columns=(
+            Column(title="Item"),
+            Column(title="Quantity", number=True),
+            Column(title="Unit price, $", number=True),
+            Column(title="$ a month", number=True),
+            Column(title="Remarks"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def breakeven(bill: Bill) -> Section | None:
+    """Cost against load, with every breakeven. None where nothing is priced."""
+    chart = curve_chart(bill)
+    if chart is None or bill.curves is None:
+        return None
+    low, high = bill.range_requests_per_day
+    says: tuple[str, ...]
+    if bill.api:
+        says = (
+            _breakevens_say(bill),
+            f"Looked for from {low:,} to {high:,} requests a day; own hosting is planned anew for each load.",
+        )
+    else:
+        says = ("No API stands next to it: homeport cost --compare gpt-4.1 puts one there.",)
+    several_crossings = tuple(
+        f"{found.model}: "
+        + ", ".join(f"{c.becomes} from {c.requests_per_day:,} requests a day on" for c in found.crossings)
+        + ("" if found.crossings_complete else " (there may be more)")
+        for found in bill.breakeven
+        if len(found.crossings) > 1
+    )
+    points = tuple(f"{found.model}: {answer(found)}" for found in bill.breakeven)
+    parts = [Part(says=says, charts=(chart,), points=points, tables=(_curve_table(bill),))]
+    if several_crossings:
+        parts.append(
+            Part(
+                title="The two cross more than once",
+                says=("Own hosting gets dearer where a replica is added, and cheaper again as it fills up.",),
+                points=several_crossings,
+            )
+        )
+    return Section(
+        id="breakeven",
+        question="From which load on is own hosting cheaper?"
+        if bill.api
+        else "How does the cost grow with the load?",
+        parts=tuple(parts),
+    )
+
+
+def _breakevens_say(bill: Bill) -> str:
+    reached = [found.model for found in bill.breakeven if found.requests_per_day is not None]
+    if not reached:
+        return "Against none of these APIs does own hosting stay cheaper within the range."
+    if len(reached) == len(bill.breakeven):
+        return f"Own hosting becomes cheaper than {several(reached)} as the load grows."
+    return (
+        f"Own hosting becomes cheaper than {several(reached)} as the load grows, and not than the other APIs."
+    )
+
+
+def _curve_table(bill: Bill) -> Table:
+    curves = bill.curves
+    assert curves is not None
+    step = max(1, len(curves.loads) // CURVE_ROWS)
+    mtok = curves.own_usd_per_million_tokens()
+    rows = [
+        Row(
+            cells=cells(
+                f"{curves.loads[i]:,}",
+                usd(curves.own[i]),
+                usd(mtok[i]),
+                *(usd(api.usd_per_month[i]) for api in curves.api),
+            )
+        )
+        for i in range(0, len(curves.loads), step)
+    ]
+    return Table(
+        caption="US dollars a month at some of the loads (unknown: no plan of a known price carries it)",
+        folded=True,
+        columns=(
+            Column(title="Requests a day", number=True),
+            Column(title="Own hosting", number=True),
+            Column(title="Own hosting, $ per million tokens", number=True),
+            *(Column(title=api.model, number=True) for api in curves.api),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def sensitivity(bill: Bill) -> Section | None:
+    """What moves the difference to each API. None where no API is compared."""
+    if not bill.sensitivity:
+        return None
+    now = {api.model: difference(api, bill) for api in bill.api}
+    drawn = [
+        (at, found) for found in bill.sensitivity if (at := now.get(found.model)) is not None and found.swings
+    ]
+    drawn.sort(key=lambda pair: abs(pair[0]))
+    parts = [
+        Part(title=f"Against {found.model}", says=(_swing_says(found, at),), charts=(tornado(found, at),))
+        for at, found in drawn[:TORNADOES]
+    ]
+    rest = [found.model for _, found in drawn[TORNADOES:]]
+    table = Table(
+        caption="Own hosting less the API, US dollars a month (negative: own hosting is cheaper)",
+        folded=True,
+        columns=(
+            Column(title="Figure"),
+            Column(title="A fifth lower", number=True),
+            Column(title="Now", number=True),
+            Column(title="A fifth higher", number=True),
+        ),
+        rows=tuple(
+            Row(
+                cells=cells(
+                    f"{found.model}: {swing.figure}",
+                    usd_exact(swing.lower),
+                    usd_exact(now.get(found.model)),
+                    usd_exact(swing.higher),
+                )
+            )
+            for found in bill.sensitivity
+            for swing in found.swings
+        ),
+    )
+    says = [
+        "One figure at a time is moved by a fifth, down and up; everything else stays, and own hosting is planned anew."
+    ]
+    if rest:
+        says.append(f"Drawn for the APIs nearest in cost; the table also has {several(rest)}.")
+    return Section(
+        id="sensitivity",
+        question="What moves the answer most?",
+        parts=(Part(says=tuple(says)), *parts, Part(tables=(table,))),
+    )
+
+
+def _swing_says(found: Sensitivity, now: Decimal) -> str:
+    turning = [
+        swing.figure
+        for swing in found.swings
+        if any(side is not None and (side > 0) != (now > 0) for side in (swing.lower, swing.higher))
+    ]
+    who = "the API" if now > 0 else "own hosting"
+    if not turning:
+        return f"Now {who} is cheaper by {usd(abs(now))} a month, and no figure turns that by a fifth alone."
+    return (
+        f"Now {who} is cheaper by {usd(abs(now))} a month. A fifth alone turns that: {several(turning, 9)}."
+    )
+
+
+def least(bill: Bill) -> str:
+    """Return "at least " where a line of own hosting is unknown and another isn't."""
+    return "at least " if bill.self_hosted.at_least and bill.self_hosted.usd_per_month is not None else ""
+
+
+def own_total(bill: Bill) -> str:
+    """Return own hosting's month in words."""
+    return least(bill) + usd(bill.self_hosted.usd_per_month)
+
+
+def difference(api: ApiBill, bill: Bill) -> Decimal | None:
+    """Return own hosting's month less the API's; None where one is unknown."""
+    own = bill.self_hosted.usd_per_month
+    return None if own is None or api.usd_per_month is None else own - api.usd_per_month
+
+
+def saving(api: ApiBill, bill: Bill) -> str:
+    """Say who is cheaper; unknown lines of own hosting make an API's saving larger, never smaller."""
+    gap = difference(api, bill)
+    if gap is None:
+        return ""
+    unknown = bill.self_hosted.at_least
+    if gap >= 0:
+        return f"the API saves {'at least ' if unknown else ''}{usd(gap)}"
+    return f"own hosting saves {'at most ' if unknown else ''}{usd(-gap)}"
+
+
+def api_name(api: ApiBill) -> str:
+    """Return the API model, marked where it is retired."""
+    return f"{api.model} (retired)" if api.retired else api.model
+
+
+def remarks(api: ApiBill) -> list[str]:
+    """Return what there is to know about an API's prices."""
+    said = []
+    if api.retired:
+        said.append(f"retired, announced for {api.retires_on}" if api.retires_on else "retired")
+    if api.unverified:
+        what = "the price's date" if api.unverified == ("as_of",) else "the price"
+        said.append(f"{what} is unverified: check the provider's page before you quote it")
+    return [*said, *api.notes]
+
+
+def _own_remarks(bill: Bill) -> list[str]:
+    idle = bill.self_hosted.idle_gpus
+    said = (
+        [f"{idle} GPUs are idle, and billed" if idle > 1 else "one GPU is idle, and billed"] if idle else []
+    )
+    return said + (["lines without a price are not in it"] if bill.self_hosted.at_least else [])
+
+
+def _per_mtok(api: ApiBill, bill: Bill) -> Decimal | None:
+    if api.usd_per_month is None or not bill.tokens_per_month:
+        return None
+    return api.usd_per_month / bill.tokens_per_month * 1_000_000
+
+
+def _totals_say(bill: Bill) -> str:
+    said = f"At {number(bill.requests_per_day)} requests a day own hosting costs {own_total(bill)} a month."
+    known = [api for api in bill.api if api.usd_per_month is not None]
+    cheaper = [api.model for api in known if (gap := difference(api, bill)) is not None and gap > 0]
+    if bill.self_hosted.usd_per_month is None or not known:
+        return said
+    if not cheaper:
+        return f"{said} Every API of the comparison costs more."
+    if len(cheaper) == len(known):
+        return f"{said} Every API of the comparison costs less."
+    return f"{said} {several(cheaper)} {'costs' if len(cheaper) == 1 else 'cost'} less, the others more."
+
+
+def _least_note(bill: Bill) -> str:
+    if not bill.self_hosted.at_least:
+        return ""
+    names = [line.item for line in bill.self_hosted.lines if line.usd_per_month is None]
+    return f"Own hosting lacks what nobody gave a price for: {several(names)}."
+
+
+def _items_say(bill: Bill) -> str:
+    own = bill.self_hosted
+    if own.usd_per_month is None:
+        return "No line of own hosting has a known price."
+    known = [line for line in own.lines if line.usd_per_month is not None]
+    largest = max(known, key=lambda line: line.usd_per_month or 0)
+    share = (largest.usd_per_month or Decimal(0)) / own.usd_per_month if own.usd_per_month else Decimal(0)
+    said = f"The largest item is {largest.item}: {usd(largest.usd_per_month)} a month, {share:.0%} of what is known."
+    missing = [line.item for line in own.lines if line.usd_per_month is None]
+    return f"{said} Unknown: {several(missing)}." if missing else said
+
+
+def _who(line: Line, bill: Bill) -> str:
+    if len(line.models) == len(bill.deployments) or not line.models:
+        return line.item
+    return f"{line.item} ({several(line.models)})"
+
+
+def _line(line: Line, name: str, cited: tuple[int, ...], *, unverified: bool = False) -> tuple[Cell, ...]:
+    quantity = UNKNOWN if line.quantity is None else f"{number(line.quantity)} {_unit(line)}"
+    note = line.note or ("unverified" if unverified else "an assumption" if line.estimated else "")
+    if line.estimated and line.note:
+        note = f"assumed: {line.note}"
+    return cells(
+        name,
+        quantity,
+        unit_price(line.unit_price_usd),
+        usd_exact(line.usd_per_month),
+        note,
+        sources=cited,
+    )
+
+
+def _unit(line: Line) -> str:
+    return line.unit if line.quantity == 1 or line.unit in MEASURED_IN_BULK else f"{line.unit}s"
+
+
+def unknowns(bill: Bill) -> Sequence[str]:
+    """Return what the bill does not know, one sentence each."""
+    said = [
+        f"{_who(line, bill)}: no price" + (f" ({line.note})" if line.note else "")
+        for line in bill.self_hosted.lines
+        if line.usd_per_month is None
+    ]
+    for api in bill.api:
+        said += [f"{api.model}: {line.item} has no price" for line in api.lines if line.usd_per_month is None]
+    return said
