@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 )
 @click.option("--sensitivity", is_flag=True, help="Say what moves the difference to each API most.")
 @click.option("--plot", is_flag=True, help="Also the cost against the load: drawn, or as `curves` in json.")
+@click.option(
+    "--report", metavar="FILE", help="Also write a page with charts: one HTML file, offline, in FILE."
+)
 @prices_option
 @output_option("table", "json", "yaml", "csv", "markdown")
 @common_options
@@ -57,6 +60,7 @@ def cost(
     against: str | None,
     plot: bool,
     sensitivity: bool,
+    report: str | None,
     output_format: str,
 ) -> None:
     """Say what own hosting costs a month, next to the APIs.
@@ -68,8 +72,17 @@ def cost(
     _check(options, method, against=against, plot=plot, sensitivity=sensitivity, output_format=output_format)
     if compare:
         options.put(("compare",), list(dict.fromkeys(compare)), "--compare")
+    if report is not None:
+        from homeport.commands.cost_report import writable, write
+
+        writable(report)
+    drawn = report is not None
     with options.reading() as loaded:
-        bill = _bill(options, loaded.spec, compare, method, plot=plot, sensitivity=sensitivity)
+        bill = _bill(
+            options, loaded.spec, compare, method, plot=plot or drawn, sensitivity=sensitivity or drawn
+        )
+        if report is not None:
+            bill = write(out, report, bill, loaded.spec, options, plot=plot, sensitivity=sensitivity)
     bill = _dated(bill)
     if against is not None:
         bill = _against(bill, against, method)
