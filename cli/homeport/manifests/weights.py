@@ -92,6 +92,17 @@ def delivery(
     source = plan.spec.weights.source
     if not loads_weights(plan):
         return Delivery()
+    if source in ("hub", "pvc") and "/" not in plan.source.checkpoint:
+        raise SpecError(
+            [
+                Problem(
+                    message=f"'{plan.source.checkpoint}' is read from a file, and the Hub has no model of that name",
+                    path=("weights", "source"),
+                    value=source,
+                    help="say where the cluster finds the weights: weights: {source: oci, object_store or local, …}",
+                )
+            ]
+        )
     if source == "hub":
         return _hub(plan, server)
     if source == "pvc":

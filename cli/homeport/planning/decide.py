@@ -290,7 +290,9 @@ def _warnings(
         found.append(
             f"{candidate.precision.label} is made on load and changes the model's answers: measure yours"
         )
-    if "licence" in source.unverified:
+    if source.licence is None:
+        found.append(f"the licence of {source.id} is not known here: read it before you serve it")
+    elif "licence" in source.unverified:
         found.append(
             f"licence {source.licence or 'unknown'} of {source.id} is unverified: read it before you serve it"
         )
