@@ -1,6 +1,7 @@
 """`preview`, `up` and `destroy` through Pulumi's Automation API, with the same program as `pulumi up` by hand."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -62,10 +63,7 @@ def run(
     except automation.InlineSourceRuntimeError as error:
         raise EnvironmentProblem(f"the program failed: {_last_line(str(error))}") from error
     except automation.CommandError as error:
-        raise EnvironmentProblem(
-            f"pulumi {operation} failed: {_last_line(str(error))}",
-            help="its messages are above; the state is kept, so that the same command goes on from there",
-        ) from error
+        raise failure(operation, str(error)) from error
     changes = result.change_summary if operation == "preview" else result.summary.resource_changes
     outputs = (
         {}
@@ -99,6 +97,21 @@ def environment(operation: str) -> dict[str, str]:
     folder = state_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return {**found, "PULUMI_BACKEND_URL": folder.as_uri()}
+
+
+def failure(operation: str, output: str) -> EnvironmentProblem:
+    """Say in a sentence what the CLI's output means: a missing plugin is named with the command that installs it."""
+    plugin = re.search(r"resource plugin '(?:pulumi-resource-)?([\w-]+)' at version (v[\w.-]+)", output)
+    if plugin:
+        name, version = plugin.groups()
+        return EnvironmentProblem(
+            f"`homeport {operation}` needs Pulumi's plugin '{name}' {version}, which could not be downloaded",
+            help=f"pulumi plugin install resource {name} {version}",
+        )
+    return EnvironmentProblem(
+        f"pulumi {operation} failed: {_last_line(output)}",
+        help="its messages are above; the state is kept, so that the same command goes on from there",
+    )
 
 
 def _last_line(text: str) -> str:
