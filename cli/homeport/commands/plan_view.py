@@ -201,7 +201,7 @@ def duration(seconds: float) -> str:
 def _options(considered: tuple[Considered, ...], out: Output, *, show_all: bool) -> str:
     working = [c for c in considered if c.chosen or c.usd_per_month is not None or c.replicas is not None]
     failing = [c for c in considered if c not in working]
-    shown = considered if show_all else (*working[:SHOWN], *_nearest_failures(failing))
+    shown = considered if show_all else (*_first_of_each(working)[:SHOWN], *_nearest_failures(failing))
     rows = [
         (
             "✔" if c.chosen else "",
@@ -213,7 +213,7 @@ def _options(considered: tuple[Considered, ...], out: Output, *, show_all: bool)
             "-"
             if c.replicas is None
             else ("unknown" if c.usd_per_month is None else f"{c.usd_per_month:,.0f}"),
-            c.reason,
+            c.reason + ("; corrected by measured runs" if c.measured else ""),
         )
         for c in shown
     ]
@@ -223,6 +223,16 @@ def _options(considered: tuple[Considered, ...], out: Output, *, show_all: bool)
     text = "\n".join(_fit(line) for line in text.splitlines())
     left = len(considered) - len(shown)
     return f"{text}\n{_dim(out, f'and {left} more: --all lists them')}" if left > 0 else text
+
+
+def _first_of_each(working: list[Considered]) -> list[Considered]:
+    """All options as chosen, and of each other precision or checkpoint, which nobody asked for, the first."""
+    chosen = next((c.precision for c in working if c.chosen), None)
+    kept: dict[object, Considered] = {}
+    for option in working:
+        own = option.checkpoint is None and option.precision == chosen
+        kept.setdefault(id(option) if own else (option.precision, option.checkpoint), option)
+    return list(kept.values())
 
 
 def _nearest_failures(failing: list[Considered]) -> list[Considered]:

@@ -214,6 +214,8 @@ def considered(choice: Choice) -> tuple[Considered, ...]:
             usd_per_month=v.usd_per_month if v.lost is None else None,
             chosen=v is best,
             reason=_reason(v, best),
+            checkpoint=v.candidate.precision.checkpoint,
+            measured=v.correction is not None and v.correction.own,
         )
         for v in rows
     )
@@ -226,10 +228,15 @@ def _reason(verdict: Verdict, best: Verdict | None) -> str:
         return (
             "the cheapest that holds the limits" if verdict.usd_per_month is not None else "holds the limits"
         )
+    if (checkpoint := verdict.candidate.precision.checkpoint) is not None:
+        return (
+            f"{_against(verdict, best)}; a quantised checkpoint, its effect on answers is unknown here: ask with "
+            f"checkpoint: {checkpoint}"
+        )
     if verdict.candidate.alternative:
         return (
-            f"{_against(verdict, best)}; {verdict.candidate.precision.label} is made on load and changes the model's "
-            f"answers (by how much is not known here): ask with precision: {verdict.candidate.precision.label}"
+            f"{_against(verdict, best)}; {verdict.candidate.precision.label} is made on load, its effect on answers is "
+            f"unknown here: ask with precision: {verdict.candidate.precision.label}"
         )
     if best is not None and verdict.candidate.settings.nodes > best.candidate.settings.nodes:
         return f"{_against(verdict, best)}; spans {verdict.candidate.settings.nodes} nodes, which is taken only where none fits into one"

@@ -28,6 +28,11 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
     memory: MemoryKnown | None
     start: Found | None
 
+    @property
+    def own(self) -> bool:
+        """Whether runs of the very configuration are among them."""
+        return self.memory is not None or any(trend.points for trend in self.trends.values())
+
 
 class _Model(msgspec.Struct, frozen=True, kw_only=True):
     """A model that runs are of."""
@@ -80,7 +85,7 @@ class Evidence:
         found = []
         if not plan.measured and plan.gpu is not None:
             found.append(
-                f"{self.file}: no run speaks of {plan.engine.engine} on {plan.gpu.id}, so nothing is taken from it"
+                f"{self.file}: no run is of {plan.engine.engine} on {plan.gpu.id}: this plan is predicted, not measured"
             )
         if unknown := self.unknown_models():
             found.append(

@@ -98,6 +98,8 @@ def model_values(model: ModelPlan) -> dict[str, Any]:
                 "usd_per_month": option.usd_per_month,
                 "chosen": option.chosen,
                 "reason": option.reason,
+                "checkpoint": option.checkpoint,
+                "measured": option.measured,
             }
             for option in model.considered
         ],

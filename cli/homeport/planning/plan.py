@@ -12,7 +12,7 @@ from homeport.engines.types import Release
 from homeport.errors import NotFoundError, Problem, SpecError
 from homeport.planning import compliance, local, precision
 from homeport.planning.candidates import Question, candidates
-from homeport.planning.choose import Choice, choose, considered
+from homeport.planning.choose import Choice, Verdict, choose, considered
 from homeport.planning.decide import STORAGE, decide
 from homeport.planning.failures import nothing_works
 from homeport.planning.hardware import Offer, cloud_of, offers, region_of
@@ -179,23 +179,22 @@ class Planner:
             explore=self.explore,
         )
         evidence = self._evidence.get(spec.measurements or "")
-        if evidence is not None:
-            evidence.learn(source)
-            storage = STORAGE[model.weights.source]
-            question = msgspec.structs.replace(
-                question, correct=partial(evidence.correction, question, source, storage)
-            )
+        question = _corrected(question, source, evidence)
         choice = (
             choose(question, candidates(question, precisions)) if served else Choice(best=None, verdicts=())
         )
-        if choice.best is None:
+        best = choice.best
+        if best is None:
             raise SpecError([nothing_works(spec.target, question, choice, refusals, path)])
+        if self.explore and model.precision is None and source.architecture.quantization is None:
+            others = self._checkpoints(question, source, evidence, path)
+            choice = msgspec.structs.replace(choice, verdicts=(*choice.verdicts, *others))
         made = decide(
             spec.target,
             model,
             source,
             question,
-            choice.best,
+            best,
             considered(choice) if self.explore else (),
             refusals,
             decisions,
@@ -205,6 +204,43 @@ class Planner:
         return msgspec.structs.replace(
             made, measurements=evidence.file, warnings=(*made.warnings, *evidence.silence(made))
         )
+
+    def _checkpoints(
+        self, question: Question, source: ModelSource, evidence: "Evidence | None", path: Path_
+    ) -> list[Verdict]:
+        """Judge the quantised checkpoints of the model that the catalog knows, on every GPU that serves them."""
+        from homeport.planning.checkpoints import quantised
+
+        found: list[Verdict] = []
+        for id_ in quantised(source):
+            spec = msgspec.structs.replace(question.spec, checkpoint=id_)
+            other = self.sources.find(spec, path)
+            precisions: dict[str, list[tuple[Precision, bool]]] = {}
+            for gpu_id, rows in question.offers.items():
+                stored = precision.own(other.architecture, rows[0].gpu)
+                if (
+                    registry.unsupported(question.release, other.architecture, rows[0].gpu, stored.label)
+                    is None
+                ):
+                    precisions[gpu_id] = [(msgspec.structs.replace(stored, checkpoint=id_), True)]
+            asked = msgspec.structs.replace(
+                question,
+                spec=spec,
+                architecture=other.architecture,
+                offers={gpu_id: question.offers[gpu_id] for gpu_id in precisions},
+            )
+            asked = _corrected(asked, other, evidence)
+            found += choose(asked, candidates(asked, precisions)).verdicts
+        return found
+
+
+def _corrected(question: Question, source: ModelSource, evidence: "Evidence | None") -> Question:
+    """The question with what measured runs say of its candidates."""
+    if evidence is None:
+        return question
+    evidence.learn(source)
+    storage = STORAGE[question.spec.weights.source]
+    return msgspec.structs.replace(question, correct=partial(evidence.correction, question, source, storage))
 
 
 def _offers_for(spec: Spec, model: ModelSpec, path: Path_) -> dict[str, tuple[Offer, ...]]:

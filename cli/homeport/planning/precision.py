@@ -28,13 +28,15 @@ KNOWN = ("auto", "bf16", "fp16", "fp8", "int8", "int4", *METHODS)
 class Precision(msgspec.Struct, frozen=True, kw_only=True):
     """One precision of a model on one GPU, as the sizing and the engines are told.
 
-    `quantization` None: as the checkpoint's config says. `on_load`: the engine quantises while it loads.
+    `quantization` None: as the checkpoint's config says. `on_load`: the engine quantises while it loads. `checkpoint`
+    is another one than the spec's, which stores it so.
     """
 
     label: str
     weight_dtype: str
     quantization: str | None
     on_load: bool = False
+    checkpoint: str | None = None
 
 
 def own_label(arch: Architecture) -> str:

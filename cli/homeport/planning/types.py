@@ -39,7 +39,10 @@ class NodeChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Considered(msgspec.Struct, frozen=True, kw_only=True):
-    """One option that was looked at, and the reason it lost (or that it was chosen)."""
+    """One option that was looked at, and the reason it lost (or that it was chosen).
+
+    `checkpoint` is a quantised one instead of the spec's; `measured` says that runs of this very option corrected it.
+    """
 
     gpu: str
     precision: str
@@ -49,6 +52,8 @@ class Considered(msgspec.Struct, frozen=True, kw_only=True):
     usd_per_month: Decimal | None
     chosen: bool
     reason: str
+    checkpoint: str | None = None
+    measured: bool = False
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

@@ -243,7 +243,8 @@ def perform(
                 used_interval=after,
             )
         )
-    return msgspec.structs.replace(plain, **changed), tuple(taken)
+    measured = plain.measured_gpu or any(t.basis != "others" for t in taken)
+    return msgspec.structs.replace(plain, measured_gpu=measured, **changed), tuple(taken)
 
 
 def _interval(
