@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import Request, urlopen
 
@@ -56,9 +56,13 @@ def read_json(url: str) -> Any:
         # S310: the address is the list's own, or the user's.
         with urlopen(Request(url, headers={"Accept": "application/json"}), timeout=TIMEOUT_S) as answer:
             return json.loads(_whole(answer, time.monotonic() + TIMEOUT_S))
+    except HTTPError as error:
+        error.close()
+        raise EnvironmentProblem(
+            f"{host} gives no prices: {error.code} {error.reason}", help=WITHOUT
+        ) from None
     except URLError as error:
-        reason = getattr(error, "reason", None) or error
-        raise EnvironmentProblem(f"{host} gives no prices: {reason}", help=WITHOUT) from None
+        raise EnvironmentProblem(f"{host} gives no prices: {error.reason}", help=WITHOUT) from None
     except (OSError, ValueError) as error:
         what = "no answer in 10 s" if isinstance(error, TimeoutError) else f"no JSON: {error}"
         raise EnvironmentProblem(f"{host} gives no prices: {what}", help=WITHOUT) from None
@@ -96,7 +100,7 @@ def litellm(url: str, today: date, read: Read = read_json) -> list[ApiPrice]:
         entry = next(
             (table[key] for p in prefixes if isinstance(table.get(key := p + row.model), dict)), None
         )
-        if entry is None or not isinstance(entry.get("input_cost_per_token"), int | float):
+        if entry is None or _per_mtok(entry.get("input_cost_per_token")) is None:
             continue
         ends = entry.get("deprecation_date")
         retires_on = ends if isinstance(ends, str) and _is_date(ends) else row.retires_on

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from homeport.errors import SpecError
     from homeport.spec.load import Loaded
     from homeport.spec.overrides import Overrides
+    from homeport.spec.trace import Trace
 
 DEFAULT_FILE = "homeport.yaml"
 TRACE = "--trace"
@@ -82,13 +83,15 @@ class SpecOptions:
     ) -> None:
         """`flags` maps an option (`--gpu`) to its value; options that were not given are absent.
 
-        `known` are the options that the command takes, `trace` is a file that the workload is read from.
+        `known` are the options that the command takes, `trace` is a file that the workload is read from. `notes` are
+        what is to be said about what was read.
         """
         self.file = file
         self.flags = flags
         self.known = known
         self.trace = trace
         self.origins: dict[tuple[str | int, ...], str] = {}
+        self.notes: list[str] = []
         self._more: dict[tuple[str | int, ...], tuple[Any, str]] = {}
         self._loaded: Loaded | None = None
 
@@ -185,7 +188,12 @@ class SpecOptions:
         """Path of each field that the command line (or the environment) sets: its value, and what set it."""
         found: dict[tuple[str | int, ...], tuple[Any, str]] = {}
         if self.trace is not None:
-            for name, value in _traced(self.trace).items():
+            trace = _traced(self.trace)
+            if trace.day_profile is None:
+                self.notes.append(
+                    f"the trace covers {trace.seconds / 60:,.0f} minutes: a whole day like them is assumed"
+                )
+            for name, value in trace.workload().items():
                 found["models", 0, "workload", name] = value, TRACE
         for flag in self.known:
             if flag.option in self.flags:
@@ -238,13 +246,13 @@ def with_flags(*more: Flag, trace: bool = False) -> Callable[[Callable[..., Any]
     return add
 
 
-def _traced(file: str) -> dict[str, Any]:
-    """Read a trace file into the values of a workload. Raises click.UsageError and TraceError."""
+def _traced(file: str) -> "Trace":
+    """Read a trace file. Raises click.UsageError and TraceError."""
     from homeport.spec.trace import read_trace
 
     try:
         with Path(file).open(encoding="utf-8-sig", newline="") as lines:
-            return read_trace(lines, file).workload()
+            return read_trace(lines, file)
     except OSError as error:
         raise click.UsageError(f"'{file}' cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

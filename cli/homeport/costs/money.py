@@ -1,6 +1,6 @@
 """Money and time: Decimal from the numbers of specs and price tables, rounded to the cent where a bill shows it."""
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 CENT = Decimal("0.01")
 HOURS_PER_MONTH = Decimal(730)
@@ -15,9 +15,18 @@ def decimal(number: float | Decimal) -> Decimal:
     return number if isinstance(number, Decimal) else Decimal(str(number))
 
 
+WIDE = Context(prec=400)
+"""Room for the decimals of any number: a load next to nothing makes the price of a million tokens enormous."""
+
+
+def rounded(number: Decimal, decimals: str) -> Decimal:
+    """Round to the decimals of a pattern such as "0.0001", whatever the number's size."""
+    return number.quantize(Decimal(decimals), context=WIDE)
+
+
 def cents(amount: Decimal) -> Decimal:
     """Round an amount to the cent, halves up."""
-    return amount.quantize(CENT, rounding=ROUND_HALF_UP)
+    return amount.quantize(CENT, rounding=ROUND_HALF_UP, context=WIDE)
 
 
 def total(amounts: list[Decimal | None]) -> Decimal | None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
+from homeport.costs.money import rounded
 from homeport.costs.types import (
     Against,
     ApiBill,
@@ -161,9 +162,9 @@ def _plain_lines(lines: tuple[Line, ...]) -> tuple[Line, ...]:
 
 def plain(number: Decimal) -> Decimal:
     """Return a number with at most six decimals and no trailing zeros or exponent, as people write it."""
-    short = number.quantize(Decimal("0.000001")).normalize()
+    short = rounded(number, "0.000001").normalize()
     exponent = short.as_tuple().exponent
-    return short.quantize(Decimal(1)) if isinstance(exponent, int) and exponent > 0 else short
+    return rounded(short, "1") if isinstance(exponent, int) and exponent > 0 else short
 
 
 def as_csv(bill: Bill) -> str:

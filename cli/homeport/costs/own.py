@@ -11,7 +11,7 @@ from homeport.costs import guide
 from homeport.costs.api import tokens_per_day
 from homeport.costs.hours import nodes_for
 from homeport.costs.lines import billed, unknown
-from homeport.costs.money import DAYS_PER_MONTH, MILLION, total
+from homeport.costs.money import DAYS_PER_MONTH, MILLION, rounded, total
 from homeport.costs.own_guide import guide_lines
 from homeport.costs.own_nodes import NODE_UNIT, node_lines
 from homeport.costs.own_rest import fine_tuning, is_local, rest_lines
@@ -29,7 +29,7 @@ def self_hosted(plan: Plan, options: Options) -> SelfHosted:
     return SelfHosted(
         usd_per_month=amount,
         at_least=any(line.usd_per_month is None for line in lines),
-        usd_per_million_tokens=None if amount is None else (amount / mtok).quantize(Decimal("0.0001")),
+        usd_per_million_tokens=None if amount is None else rounded(amount / mtok, "0.0001"),
         lines=tuple(lines),
         idle_gpus=sum(pool.idle_gpus for pool in plan.pools),
     )

@@ -20,7 +20,7 @@ COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
 SECONDS_A_DAY = 86_400
 HOURS = 24
 LEAST_REQUESTS = 100
-LEAST_SECONDS = 600.0
+LEAST_SECONDS = 300.0
 """Shorter traces say nothing about a day."""
 
 
@@ -56,7 +56,7 @@ def read_trace(lines: Iterable[str], name: str) -> Trace:
     """Read a trace from the lines of the CSV file `name`.
 
     The peak is the busiest minute. A trace of a day or more also gives the profile of a day, by the hour of its own
-    clock. Raises TraceError for a file of another form, and for one of fewer than 100 requests or 10 minutes.
+    clock. Raises TraceError for a file of another form, and for one of fewer than 100 requests or 5 minutes.
     """
     reader = csv.DictReader(lines)
     missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
