@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from homeport.advice.constraints import reference, usable
+from homeport.advice.constraints import usable
 from homeport.advice.framework import operations
-from homeport.advice.gather import STAND_IN, gather, to_mend
+from homeport.advice.gather import STAND_IN, Gathered, gather, to_mend
 from homeport.advice.types import (
     Advice,
+    ApiOption,
     ApiStanding,
     Case,
     ControlStanding,
@@ -18,9 +19,11 @@ from homeport.advice.types import (
     Mend,
     Outcome,
     RegimeStanding,
+    SplitCost,
 )
 from homeport.advice.verdict import decide, flips
 from homeport.catalog.regimes import controls
+from homeport.costs.inputs import splits
 from homeport.planning.compliance import agreement_with, api_gaps, regime_of
 from homeport.spec.source import path_text
 
@@ -34,9 +37,10 @@ NO_LEGAL_ADVICE = (
 )
 
 
-def advise(spec: Spec, base_dir: Path) -> Advice:
-    """Advise on a spec. Raises SpecError for what `plan` refuses, other than a compared API that its rules bar."""
-    case, bill = gather(spec, base_dir)
+def advise(spec: Spec, base_dir: Path, *, named: bool = False) -> Advice:
+    """Advise on a spec. Raises what `gather` raises, which also says what `named` is."""
+    gathered = gather(spec, base_dir, named=named)
+    case, bill = gathered.case, gathered.bill
     outcome = decide(case)
     found = flips(case, outcome)
     return Advice(
@@ -49,6 +53,7 @@ def advise(spec: Spec, base_dir: Path) -> Advice:
         own_at_least=case.at_least,
         own=_own(bill),
         split=_split(case) if outcome.verdict == "hybrid" else (),
+        split_costs=_split_costs(gathered) if outcome.verdict == "hybrid" else (),
         operations=operations(),
         regime=_regime(spec),
         controls=_own_controls(spec),
@@ -56,6 +61,10 @@ def advise(spec: Spec, base_dir: Path) -> Advice:
         unanswered=tuple(c for c in outcome.criteria if c.answer is None and c.flag),
         assumptions=_assumptions(case, bill),
         warnings=(*bill.warnings, *_retired(case)),
+        priced=(
+            *((line.item, line.as_of) for line in bill.self_hosted.lines),
+            *((o.model, o.as_of) for o in case.apis if not o.retired),
+        ),
     )
 
 
@@ -103,18 +112,37 @@ def _own(bill: Bill) -> str:
 
 def _split(case: Case) -> tuple[str, ...]:
     """What goes where when both serve: the guide's hybrid."""
-    first = reference(case)
-    names = [
-        o.model
-        for o in case.apis
-        if usable(case, o) and not o.retired and (not first or o.model != first.model)
-    ]
-    other = names[0] if names else "a second API (none is named: --compare)"
-    main = first.model if first else "an API"
+    names = [*(o.model for o in _callable(case)), "a second API (none is named: --compare)"]
+    main, other = names[0], names[1] if len(names) > 1 else "a second one"
     return (
         f"own servers ({case.model}): requests with personal data, and simple tasks in bulk",
         f"{main}: the other requests, with {other} as its fallback",
         "in front of both: something that classifies each request and looks for personal data, before it is routed",
+    )
+
+
+def _callable(case: Case) -> list[ApiOption]:
+    """The APIs that may be used, in the spec's order: the first is the main one, the second its fallback."""
+    return [option for option in case.apis if usable(case, option) and not option.retired]
+
+
+def _split_costs(gathered: Gathered) -> tuple[SplitCost, ...]:
+    """What the splits cost, where the spec says which share of requests is what."""
+    models = [option.model for option in _callable(gathered.case)]
+    prices = [price for price in gathered.prices if price.id in models]
+    if not prices or not splits(gathered.case.spec):
+        return ()
+    from homeport.costs.hybrid import hybrid
+
+    return tuple(
+        SplitCost(
+            name=split.name,
+            usd_per_month=split.usd_per_month,
+            at_least=split.at_least,
+            reason=split.reason,
+            cheapest=split.cheapest,
+        )
+        for split in hybrid(gathered.replan, prices, gathered.options).splits
     )
 
 
@@ -131,6 +159,7 @@ def _regime(spec: Spec) -> RegimeStanding | None:
         duties=regime.duties,
         source=regime.source,
         as_of=regime.as_of,
+        unverified=regime.unverified,
     )
 
 

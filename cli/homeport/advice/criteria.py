@@ -63,11 +63,21 @@ def volume_lean(load: float, option: ApiOption | None) -> float:
     """
     if option is None or not option.ratios:
         return 0.0
-    beyond = [ratio for at, ratio in option.ratios if at >= load] or [option.ratios[-1][1]]
-    lean = max(-1.0, min(1.0, math.log(max(min(beyond), 1e-9), FULL_AT)))
+    lean = _worst_from(load, option.ratios)
     if option.breakeven is not None:
         return max(lean, 0.0) if load >= option.breakeven else min(lean, 0.0)
     return min(lean, 0.0) if option.carries_all else lean
+
+
+def split_lean(load: float, option: ApiOption | None) -> float:
+    """The same where own servers run anyway, for what must stay: by the cost of a split over that of all on them."""
+    return _worst_from(load, option.split_ratios) if option and option.split_ratios else 0.0
+
+
+def _worst_from(load: float, ratios: tuple[tuple[int, float], ...]) -> float:
+    """The lean of the smallest ratio at this load or a larger one; fully from `FULL_AT` times the other's cost on."""
+    beyond = [ratio for at, ratio in ratios if at >= load] or [ratios[-1][1]]
+    return max(-1.0, min(1.0, math.log(max(min(beyond), 1e-9), FULL_AT)))
 
 
 def _volume(case: Case, row: CriterionRow) -> Reading:
@@ -78,17 +88,25 @@ def _volume(case: Case, row: CriterionRow) -> Reading:
     if case.own_usd_per_month is None:
         return load, 0.0, "the price of own nodes is unknown, so no breakeven is", ()
     least = "at least " if case.at_least else ""
+    facts = (
+        Fact(text=f"price of {option.model}", source=option.source, as_of=option.as_of),
+        fact(row, f"an API's cost is {row.api}; own hosting is {row.own}"),
+    )
+    people = "" if case.people_in_bill else "; without the time of people (costs.engineering_usd_per_hour)"
+    if privacy_of(case.spec)[0] == "part_must_stay" and option.split_usd_per_month is not None:
+        kept = f"{case.private_share:.0%} of requests" if case.private_share else "the smallest own fleet"
+        because = (
+            f"own servers run anyway: all on them {least}${case.own_usd_per_month:,.0f} a month; {kept} on them and the "
+            f"rest by {option.model} {least}${option.split_usd_per_month:,.0f}{people}"
+        )
+        return load, split_lean(case.load, option), because, facts
     if option.breakeven is not None:
         when = f"own hosting stays cheaper from {least}{option.breakeven:,} requests a day on"
     else:
         when = f"no breakeven: {(option.breakeven_reason or 'unknown').partition(':')[0]}"
     because = (
-        f"own hosting {least}${case.own_usd_per_month:,.0f} a month, {option.model} ${option.usd_per_month:,.0f}; {when}"
-        f"{'' if case.people_in_bill else '; without the time of people (costs.engineering_usd_per_hour)'}"
-    )
-    facts = (
-        Fact(text=f"price of {option.model}", source=option.source, as_of=option.as_of),
-        fact(row, f"an API's cost is {row.api}; own hosting is {row.own}"),
+        f"own hosting {least}${case.own_usd_per_month:,.0f} a month, {option.model} ${option.usd_per_month:,.0f}; "
+        f"{when}{people}"
     )
     return load, volume_lean(case.load, option), because, facts
 

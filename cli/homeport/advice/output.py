@@ -17,6 +17,7 @@ from homeport.advice.types import (
     Mend,
     Operations,
     RegimeStanding,
+    SplitCost,
     Verdict,
 )
 from homeport.advice.verdict import DECISIVE
@@ -62,6 +63,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     ]
     changes: Annotated[tuple[Flip, ...], Meta(description="Every single change that gives another verdict")]
     split: Annotated[tuple[str, ...], Meta(description="What goes where; only where the verdict is hybrid")]
+    split_costs: Annotated[
+        tuple[SplitCost, ...],
+        Meta(description="What splits cost, where the spec says which share of requests is what"),
+    ]
     self_hosted: OwnHosting
     apis: tuple[ApiStanding, ...]
     operations: Operations
@@ -77,8 +82,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
 
 
-def as_answer(advice: Advice) -> Answer:
-    """Return the advice as it is written to JSON or YAML."""
+def as_answer(advice: Advice, warnings: tuple[str, ...] = ()) -> Answer:
+    """Return the advice as it is written to JSON or YAML; `warnings` are further ones."""
     outcome = advice.outcome
     return Answer(
         schema_version=SCHEMA_VERSION,
@@ -97,6 +102,7 @@ def as_answer(advice: Advice) -> Answer:
         smallest_change=advice.flips[0] if advice.flips else None,
         changes=advice.flips,
         split=advice.split,
+        split_costs=advice.split_costs,
         self_hosted=OwnHosting(
             what=advice.own, usd_per_month=advice.own_usd_per_month, at_least=advice.own_at_least
         ),
@@ -107,7 +113,7 @@ def as_answer(advice: Advice) -> Answer:
         to_mend=advice.to_mend,
         unanswered=tuple(criterion.id for criterion in advice.unanswered),
         assumptions=advice.assumptions,
-        warnings=advice.warnings,
+        warnings=(*advice.warnings, *warnings),
     )
 
 

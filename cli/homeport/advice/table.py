@@ -135,7 +135,19 @@ def _mends(advice: Advice, bold: Style) -> str:
 
 
 def _split(advice: Advice, bold: Style) -> str:
-    return _list("What goes where", advice.split, bold)
+    told = _list("What goes where", advice.split, bold)
+    rows = [
+        (
+            f"  {split.name}",
+            ("at least " if split.at_least and split.usd_per_month is not None else "")
+            + money(split.usd_per_month),
+            split.reason or ("the cheapest that holds the rules" if split.cheapest else ""),
+        )
+        for split in advice.split_costs
+    ]
+    if not rows:
+        return told
+    return f"{told}\n{columns(('  split', '$ a month', ''), rows, (1,), bold)}"
 
 
 def _apis(advice: Advice, notes: Footnotes, bold: Style) -> str:
@@ -202,6 +214,8 @@ def _rules(advice: Advice, notes: Footnotes, bold: Style) -> str:
     if regime is not None and regime.duties:
         parts.append("  beyond any deployment, yours:")
         parts += [_wrapped(duty, 6, "    - ") for duty in regime.duties]
+    if regime is not None and regime.unverified:
+        parts.append("  the sections of the rules are cited from memory: have them checked")
     return "\n".join(parts)
 
 

@@ -47,7 +47,9 @@ class ApiOption(msgspec.Struct, frozen=True, kw_only=True):
 
     `breakeven_reason` says why there is none, or what is special about it. `ratios` are (requests a day, the API's cost
     over that of own hosting) at loads that are the same for every case, ascending, as far as own hosting can carry
-    them; `carries_all`: it carries the largest. Empty: a price is unknown. `assumed`: nobody named the model.
+    them; `carries_all`: it carries the largest. Empty: a price is unknown. `split_ratios` are the same for a split, own
+    servers for what must stay and the API for the rest, over all on own servers; `split_usd_per_month` is its cost at the
+    case's load. `assumed`: nobody named the model.
     """
 
     model: str
@@ -57,9 +59,11 @@ class ApiOption(msgspec.Struct, frozen=True, kw_only=True):
     breakeven_reason: str | None
     ratios: tuple[tuple[int, float], ...]
     carries_all: bool
+    split_ratios: tuple[tuple[int, float], ...]
+    split_usd_per_month: Decimal | None
     retired: bool
     source: str
-    as_of: str
+    as_of: str | None
     scores: Benchmark | None
     assumed: bool
 
@@ -68,6 +72,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a verdict follows from: the spec with its answers, the load, and what money and tests say.
 
     `own_usd_per_month` None is unknown; `at_least`: some of its lines are. `scores` are those of the own model.
+    `private_share` of all requests hold personal data, as far as the spec says (0: it does not).
     """
 
     spec: Spec
@@ -78,6 +83,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     people_in_bill: bool
     model: str
     scores: Benchmark | None
+    private_share: float
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +145,16 @@ class Flip(msgspec.Struct, frozen=True, kw_only=True):
     size: float | None
 
 
+class SplitCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What a split between own servers and an API costs, and why it is not allowed (None: it is)."""
+
+    name: str
+    usd_per_month: Decimal | None
+    at_least: bool
+    reason: str | None
+    cheapest: bool
+
+
 class ApiStanding(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the spec's rules let its data go to an API, and what is lacking where they do not."""
 
@@ -152,7 +168,7 @@ class ApiStanding(msgspec.Struct, frozen=True, kw_only=True):
     gaps: tuple[Gap, ...]
     reference: str | None
     source: str
-    as_of: str
+    as_of: str | None
 
 
 class ControlStanding(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +192,7 @@ class RegimeStanding(msgspec.Struct, frozen=True, kw_only=True):
     duties: tuple[str, ...]
     source: str
     as_of: str
+    unverified: tuple[str, ...]
 
 
 class Mend(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,7 +204,7 @@ class Mend(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole advice."""
+    """The whole advice. `priced` are the things with a price, and its date."""
 
     name: str
     requests_per_day: float
@@ -198,6 +215,7 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     own_at_least: bool
     own: str
     split: tuple[str, ...]
+    split_costs: tuple[SplitCost, ...]
     operations: Operations
     regime: RegimeStanding | None
     controls: tuple[ControlStanding, ...]
@@ -205,3 +223,4 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     unanswered: tuple[Criterion, ...]
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
+    priced: tuple[tuple[str, str | None], ...]

@@ -1,5 +1,6 @@
 """The verdict: weights against each other, under what no weight outweighs, and the changes that would turn it."""
 
+import math
 from collections.abc import Iterator
 from typing import get_args, get_type_hints
 
@@ -93,6 +94,7 @@ def _volumes(case: Case, outcome: Outcome) -> Iterator[Flip]:
                 same = middle
             else:
                 other = middle
+        other = _rounded(other, up=up)
         there = decide(replace(case, load=other))
         yield Flip(
             criterion="volume",
@@ -100,6 +102,12 @@ def _volumes(case: Case, outcome: Outcome) -> Iterator[Flip]:
             verdict=there.verdict,
             size=_size(outcome, there),
         )
+
+
+def _rounded(load: float, *, up: bool) -> float:
+    """A load with three digits, away from where it is seen from: what holds at `load` holds there too."""
+    unit = 10.0 ** max(0, math.floor(math.log10(max(load, 1.0))) - 2)
+    return max(1.0, (math.ceil if up else math.floor)(load / unit) * unit)
 
 
 def _apis(case: Case, outcome: Outcome) -> Iterator[Flip]:
@@ -119,6 +127,16 @@ def _apis(case: Case, outcome: Outcome) -> Iterator[Flip]:
 
 def _answers(case: Case, outcome: Outcome) -> Iterator[Flip]:
     hints = get_type_hints(Advise)
+    if not case.spec.compliance.air_gapped:
+        rules = replace(case.spec.compliance, air_gapped=True)
+        there = decide(replace(case, spec=replace(case.spec, compliance=rules)))
+        if there.verdict != outcome.verdict:
+            yield Flip(
+                criterion="air_gap",
+                change="air_gapped: true",
+                verdict=there.verdict,
+                size=_size(outcome, there),
+            )
     for name, criterion in ANSWERS.items():
         best: Flip | None = None
         for value in _values(hints[name]):

@@ -9,6 +9,7 @@ import click
 from homeport.commands.choices import CatalogName, NearestChoice, api_ids
 from homeport.commands.main import common_options, examples, output_option
 from homeport.commands.output import Format, Output
+from homeport.commands.pricing import old_price_warnings, prices_option
 from homeport.commands.specs import SpecOptions, spec_options
 
 Path = tuple[str | int, ...]
@@ -115,6 +116,7 @@ class Weighting(click.ParamType):  # type: ignore[type-arg]  # generic in some r
     "--weight", "weights", multiple=True, type=Weighting(), help="Another weight, such as volume=5."
 )
 @click.option("--ask/--no-ask", default=None, help="Ask for what was not said.  [on a terminal]")
+@prices_option
 @output_option("table", "json", "yaml")
 @common_options
 @click.pass_obj
@@ -142,17 +144,18 @@ def advise(
     from homeport.advice.advise import advise as advice_of
 
     with options.reading() as loaded:
-        advice = advice_of(loaded.spec, options.base_dir)
+        advice = advice_of(loaded.spec, options.base_dir, named=bool(compare))
+    old = old_price_warnings(advice.priced)
     if output_format == "table":
         from homeport.advice.table import as_table
 
         out.data(as_table(advice, lambda text: out.style(text, bold=True)))
-        for text in advice.warnings:
+        for text in (*advice.warnings, *old):
             out.warn(text)
     else:
         from homeport.advice.output import as_answer
 
-        out.structured(as_answer(advice), output_format)
+        out.structured(as_answer(advice, old), output_format)
 
 
 def _put(

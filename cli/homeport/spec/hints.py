@@ -49,6 +49,11 @@ OTHER_VALUES = {
     "bfloat16": "bf16",
     "float16": "fp16",
     "half": "fp16",
+    "hipaa": "healthcare_phi_hipaa",
+    "gdpr": "financial_pci_gdpr",
+    "pci": "financial_pci_gdpr",
+    "il5": "government_ilr5",
+    "prototype": "startup_mvp",
 }
 
 
