@@ -7,7 +7,7 @@ import msgspec
 from homeport.engines.types import Server
 from homeport.errors import HomeportError, Problem, SpecError
 from homeport.manifests import naming, network, pods, scaling, weights
-from homeport.manifests.environment import template
+from homeport.manifests.compiled import TEMPLATES
 from homeport.manifests.parsing import load
 from homeport.manifests.targets import platform
 from homeport.manifests.types import Document
@@ -286,7 +286,7 @@ def _together(first: weights.Delivery, second: weights.Delivery) -> weights.Deli
 
 def _shape(item: Item) -> Shape:
     """Render and validate one object."""
-    text = template(KINDS[item.kind][1] + ".yaml.j2").render(v=item.value)
+    text = TEMPLATES[KINDS[item.kind][1]](item.value)
     meta: Meta = item.value.meta  # type: ignore[attr-defined]
     errors = validate(load(text))
     if errors:

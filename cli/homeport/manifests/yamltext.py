@@ -68,3 +68,10 @@ def comment(text: str) -> str:
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text)
     return " ".join(text.split())
+
+
+def indented(text: str, width: int) -> str:
+    """`text` with `width` blanks before every line but the first and the empty ones."""
+    pad = " " * width
+    first, *rest = text.split("\n")
+    return "\n".join([first, *(pad + line if line else line for line in rest)])
