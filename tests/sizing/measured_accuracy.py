@@ -9,8 +9,8 @@ import math
 import statistics
 from typing import Any
 
-from homeport.sizing.measured import SPEEDS, Basis, Point, Trend, find
-from homeport.sizing.types import Load
+from homeport.sizing.measured import SPEEDS, Point, Trend, find
+from homeport.sizing.types import Basis, Load
 from tests.sizing.throughput_accuracy import measurements, rows
 
 NAMES = {"output_tok_s": "output_tokens_per_s", "ttft": "ttft_ms", "tpot": "tpot_ms"}

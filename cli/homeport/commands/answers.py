@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from homeport.catalog.types import Gpu, Model
 from homeport.commands.output import SCHEMA_VERSION
+from homeport.sizing.types import Basis
 from homeport.spec.schema import DIALECT
 
 Version = Annotated[int, Meta(description="Of this answer's format; a change that breaks readers raises it")]
@@ -82,6 +83,44 @@ class Considered(Struct):
     usd_per_month: float | None
     chosen: bool
     reason: str
+    checkpoint: Annotated[
+        str | None, Meta(description="A quantised checkpoint instead of the spec's; null: the spec's")
+    ]
+    measured: Annotated[bool, Meta(description="Measured runs of this very option corrected it")]
+
+
+class MeasuredFigure(Struct):
+    """A figure that measured runs changed, beside what was predicted."""
+
+    figure: Annotated[
+        str,
+        Meta(
+            description="ttft_ms, tpot_ms, output_tokens_per_s, kv_cache_tokens, weights_gib_per_gpu or ready_s"
+        ),
+    ]
+    unit: str
+    used: Annotated[float, Meta(description="What the plan counts with")]
+    used_interval: Interval | None
+    predicted: Annotated[float, Meta(description="What it would have counted with")]
+    predicted_interval: Interval | None
+    basis: Annotated[
+        Basis,
+        Meta(
+            description="measured: at this very load or with these settings; between, beyond: of the measured loads; "
+            "lengths: of requests of other lengths; settings: with other settings; others: drawn towards runs of other "
+            "configurations on this GPU"
+        ),
+    ]
+    runs: Annotated[int, Meta(description="How many runs it rests on")]
+    measured_on: Annotated[str, Meta(description="Day of the last of them")]
+    at_roofline: Annotated[bool, Meta(description="Held at what the GPU's data sheet allows")]
+
+
+class Measured(Struct):
+    """What a plan took from measured runs (docs/reference/measurements.md)."""
+
+    file: Annotated[str, Meta(description="The file, as the spec names it")]
+    figures: list[MeasuredFigure]
 
 
 class Decision(Struct):
@@ -115,6 +154,9 @@ class PlannedModel(Struct):
         float | None, Meta(description="Process start to readiness, download included")
     ]
     startup: StartupSteps | None
+    measured: Annotated[
+        Measured | None, Meta(description="What measured runs changed; null: nothing was taken from any")
+    ]
     usd_per_month: float | None
     considered: list[Considered]
     decisions: list[Decision]

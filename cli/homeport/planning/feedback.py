@@ -60,9 +60,10 @@ class Evidence:
 
     def __init__(self, file: str, base_dir: Path) -> None:
         """Read `file`, a path from `base_dir`. Raises SpecError with the lines of what is wrong in it."""
-        self.file = file
-        self._folder = (base_dir / file).parent
-        self.runs = read_measurements(base_dir / file, file)
+        path = base_dir / file
+        self.file = _short(file)
+        self._folder = path.parent
+        self.runs = read_measurements(path, self.file)
         self._sources: dict[str, ModelSource] = {}
         self._models: dict[str, _Model | None] = {}
         self._known: dict[int, _Known | None] = {}
@@ -163,6 +164,13 @@ class Evidence:
             model = self._model(run.checkpoint or run.model)
             self._known[index] = _predicted(run, model) if model else None
         return self._known[index]
+
+
+def _short(file: str) -> str:
+    """The path from the current folder, where the file lies below it; a command's option gives it in full."""
+    path = Path(file)
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else file
 
 
 def _kv_name(name: str | None, arch: Architecture) -> str:

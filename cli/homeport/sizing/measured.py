@@ -11,7 +11,6 @@ import math
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
@@ -19,9 +18,8 @@ from homeport.catalog.architecture_types import Architecture
 from homeport.catalog.types import Gpu
 from homeport.sizing import throughput
 from homeport.sizing.throughput_formulas import Efficiencies
-from homeport.sizing.types import Capacity, Load, Memory, Performance, Settings, Startup
+from homeport.sizing.types import Basis, Capacity, Load, Memory, Performance, Settings, Startup
 
-Basis = Literal["measured", "between", "beyond", "lengths", "settings", "others"]
 BASES: dict[Basis, str] = {
     "measured": "measured",
     "between": "between measured loads",

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from homeport.errors import NotFoundError, Problem, SpecError
 from homeport.spec.part import Part, Text
+from homeport.spec.source import Placed, Source, spec_error
 
 Engine = Literal["vllm", "sglang", "trtllm", "tgi"]
 Storage = Literal["hub", "nvme", "ssd", "pvc", "nfs", "object_store", "page_cache"]
@@ -77,7 +78,12 @@ class Run(Part, frozen=True, kw_only=True):
     gpu: Annotated[Text, Meta(description="Id of the GPU")]
     measured: Annotated[RunFigures, Meta(description="What was measured, at least one figure")]
     measured_on: Annotated[
-        str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$(?!\n)", extra={"says": "a date, such as 2026-08-01"})
+        str,
+        Meta(
+            pattern=r"^\d{4}-\d{2}-\d{2}$(?!\n)",
+            description="Day of the run, such as 2026-08-01",
+            extra={"says": "a date, such as 2026-08-01"},
+        ),
     ]
     checkpoint: Annotated[
         Text | None, Meta(description="What was loaded, where it is not the model's own")
@@ -136,7 +142,6 @@ def _unreadable(name: str, why: str) -> SpecError:
                 message=f"no measurements from {name}: {why}",
                 path=("measurements",),
                 value=name,
-                help="the path starts where the spec lies",
             )
         ]
     )
@@ -242,7 +247,6 @@ def _impossible(run: Run) -> str | None:
 def _all_problems(data: bytes, name: str) -> SpecError:
     """Everything that is wrong with a file that could not be read, each with its line: JSON is YAML, whose reader knows."""
     from homeport.spec.compose import compose, decode
-    from homeport.spec.source import Source, spec_error
     from homeport.spec.walk import check_against
 
     text, undecodable = decode(data)
@@ -251,15 +255,19 @@ def _all_problems(data: bytes, name: str) -> SpecError:
     composed = compose(text)
     source = Source(name=name, text=text, places=composed.places)
     if composed.problems or not composed.complete:
-        return spec_error(composed.problems, source)
+        return spec_error([_of_json(problem) for problem in composed.problems], source)
     problems = check_against(_without_nulls(composed.value), RunFile, source)
     return spec_error(problems or [Problem(message="this is no JSON", help="YAML is not read here")], source)
+
+
+def _of_json(problem: Placed) -> Placed:
+    """A problem of YAML's reader, in a file that is JSON."""
+    return msgspec.structs.replace(problem, message=problem.message.replace("valid YAML", "valid JSON"))
 
 
 def _placed(problems: list[Problem], data: bytes, name: str) -> SpecError:
     """The problems with their lines."""
     from homeport.spec.compose import compose
-    from homeport.spec.source import Source, spec_error
 
     text = data.decode("utf-8-sig")
     return spec_error(problems, Source(name=name, text=text, places=compose(text).places))

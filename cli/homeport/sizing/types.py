@@ -1,6 +1,11 @@
 """What the sizing asks and answers. GiB are 2^30 bytes of one GPU (the fullest rank) unless a name says otherwise."""
 
+from typing import Literal
+
 import msgspec
+
+Basis = Literal["measured", "between", "beyond", "lengths", "settings", "others"]
+"""What a figure that measured runs corrected rests on (`homeport.sizing.measured.BASES` says it in words)."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
