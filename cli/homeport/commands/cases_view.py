@@ -204,7 +204,9 @@ def _rounded(value: Any) -> Any:
 
 
 def _bar(part: float, whole: float) -> str:
-    return "█" * round(BAR_WIDTH * max(part, 0.0) / whole) if whole > 0 else ""
+    if whole <= 0:
+        return ""
+    return "█" * round(BAR_WIDTH * min(max(part / whole, 0.0), 1.0)) + ("▶" if part > whole else "")
 
 
 def _figure(name: str, value: float | None, interval: tuple[float, float] | None, unit: str) -> list[str]:
