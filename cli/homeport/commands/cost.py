@@ -29,20 +29,18 @@ if TYPE_CHECKING:
     "--compare",
     multiple=True,
     type=CatalogName(api_ids, "API model"),
-    help="An API model to compare with, again for more; instead of the spec's.",
+    help="An API to compare with; again for more.",
 )
 @click.option(
     "--method",
     type=NearestChoice(("load", "guide")),
     default="load",
     show_default=True,
-    help="load: whole nodes at the given load; guide: the guide's two formulas.",
+    help="Load-aware, or the guide's two formulas.",
 )
-@click.option(
-    "--against", metavar="FILE", help="What changed since an older spec, or a saved plan or cost -o json."
-)
-@click.option("--sensitivity", is_flag=True, help="Say what moves the difference to each API most.")
-@click.option("--plot", is_flag=True, help="Also the cost against the load: drawn, or as `curves` in json.")
+@click.option("--against", metavar="FILE", help="An older spec, or a saved plan or cost.")
+@click.option("--sensitivity", is_flag=True, help="What moves the difference to each API.")
+@click.option("--plot", is_flag=True, help="Also the cost against the load.")
 @click.option(
     "--report", metavar="FILE", help="Also write a page with charts: one HTML file, offline, in FILE."
 )
@@ -78,12 +76,11 @@ def cost(
         writable(report)
     drawn = report is not None
     with options.reading() as loaded:
-        bill = _bill(
-            options, loaded.spec, compare, method, plot=plot or drawn, sensitivity=sensitivity or drawn
+        bill = _dated(
+            _bill(options, loaded.spec, compare, method, plot=plot or drawn, sensitivity=sensitivity or drawn)
         )
         if report is not None:
             bill = write(out, report, bill, loaded.spec, options, plot=plot, sensitivity=sensitivity)
-    bill = _dated(bill)
     if against is not None:
         bill = _against(bill, against, method)
     _print(out, bill, output_format, plot=plot)

@@ -14,13 +14,11 @@ def _share(option: str, name: str, text: str) -> Flag:
 
 # Rare ones are not in --help: the spec's reference describes them, each under the flag's name.
 COST_FLAGS = (
-    _share(
-        "--personal-data-share", "personal_data_share", "Share of requests that never go to an API (0 to 1)."
-    ),
-    _share("--simple-share", "simple_share", "Share of requests that the own model answers well (0 to 1)."),
-    _cost("gpu_usd_per_hour", "Your price of a GPU hour, instead of the price table's."),
-    _cost("engineering_usd_per_hour", "What an hour of your engineers costs.  [unknown]"),
-    _cost("growth_percent", "How much the load has grown."),
+    _share("--personal-data-share", "personal_data_share", "Share of requests with personal data."),
+    _share("--simple-share", "simple_share", "Share that the own model answers well."),
+    _cost("gpu_usd_per_hour", "Your price of a GPU hour."),
+    _cost("engineering_usd_per_hour", "What an engineer's hour costs."),
+    _cost("growth_percent", "How much the load has grown.", hidden=True),
     _cost("scaled_share", "Share of the month that replicas above the minimum run.", hidden=True),
     _cost("headroom_nodes", "Nodes of each kind kept free for failures and rollouts.", hidden=True),
     _cost("retries_percent", "Requests that are sent again.", hidden=True),

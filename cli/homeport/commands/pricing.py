@@ -35,7 +35,7 @@ def prices_option(command: Callable[..., Any]) -> Callable[..., Any]:
         expose_value=False,
         is_eager=True,
         callback=use,
-        help="Prices over the package's own, as `prices refresh` writes them.",
+        help="A file that `prices refresh` wrote.",
     )(command)
 
 

@@ -224,7 +224,7 @@ def with_flags(*more: Flag, trace: bool = False) -> Callable[[Callable[..., Any]
             return command(*args, options=SpecOptions(spec_file, flags, known, trace_file), **values)
 
         if trace:
-            about = "Requests that the workload is measured by: a CSV of TIMESTAMP, ContextTokens, GeneratedTokens."
+            about = "A CSV of requests to take the workload from."
             wrapped = click.option(TRACE, "trace_file", metavar="FILE", help=about)(wrapped)
         for flag in reversed(known):
             wrapped = click.option(

@@ -34,7 +34,7 @@ def as_markdown(bill: Bill) -> str:
     total = against.total
     least = "at least " if against.at_least else ""
     if not _changed(against):
-        return f"### {bill.name}: own hosting stays at {least}${money(total.after_usd)} a month\n"
+        return f"### {bill.name}: own hosting still costs {least}${money(total.after_usd)} a month\n"
     text = (
         f"### {bill.name}: own hosting {least}${money(total.before_usd)} → {least}${money(total.after_usd)} a month "
         f"({_signed(total.difference_usd)})\n"
