@@ -56,6 +56,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return self.settings.tensor_parallel_size * self.settings.pipeline_parallel_size
 
 
+Shapes = Callable[[Question, set[int]], Iterator[tuple[int, int, int]]]
+
+
 def settings(question: Question, precision: Precision, tp: int, pp: int, nodes: int) -> Settings:
     """The settings of one replica, as the sizing reads them."""
     spec = question.spec
@@ -105,6 +108,22 @@ def shapes(question: Question, node_sizes: set[int]) -> Iterator[tuple[int, int,
             yield largest, nodes, nodes
 
 
+def stages(question: Question, node_sizes: set[int]) -> Iterator[tuple[int, int, int]]:
+    """Yield pipelines within a node that `shapes` leaves out, since few measurements speak of them: to compare with."""
+    from homeport.sizing.memory import valid_tensor_parallel_sizes
+
+    spec = question.spec
+    if spec.tensor_parallel_size or spec.pipeline_parallel_size:
+        return
+    known = set(shapes(question, node_sizes))
+    divides = valid_tensor_parallel_sizes(question.architecture, question.release.engine)
+    for tp in (1, 2, 4, 8):
+        for pp in (2, 4, 8):
+            fits = tp in divides and tp * pp <= max(node_sizes) and pp <= question.architecture.layers
+            if fits and (tp, pp, 1) not in known:
+                yield tp, pp, 1
+
+
 def _named_shapes(spec: ModelSpec, node_sizes: set[int]) -> Iterator[tuple[int, int, int]]:
     tps = [spec.tensor_parallel_size] if spec.tensor_parallel_size else [1, 2, 4, 8]
     pps = [spec.pipeline_parallel_size] if spec.pipeline_parallel_size else [1]
@@ -119,19 +138,21 @@ def _named_shapes(spec: ModelSpec, node_sizes: set[int]) -> Iterator[tuple[int, 
                         yield tp, pp, tp * pp // size
 
 
-def candidates(question: Question, precisions: dict[str, list[tuple[Precision, bool]]]) -> list[Candidate]:
+def candidates(
+    question: Question, precisions: dict[str, list[tuple[Precision, bool]]], sizes: Shapes = shapes
+) -> list[Candidate]:
     """List every candidate, replicas within a node first, then the lowest `floor`; those without a price last.
 
     `precisions` gives, for each GPU id, the precisions to look at and whether each is an alternative that nobody asked
-    for (compared, never chosen).
+    for (compared, never chosen); `sizes` gives the parallel sizes.
     """
     found: list[Candidate] = []
     shapes_of: dict[tuple[int, ...], list[tuple[int, int, int]]] = {}
     for gpu_id, rows in question.offers.items():
-        sizes = tuple(sorted({offer.gpus for offer in rows}))
-        if sizes not in shapes_of:
-            shapes_of[sizes] = list(dict.fromkeys(shapes(question, set(sizes))))
-        for tp, pp, nodes in shapes_of[sizes]:
+        held = tuple(sorted({offer.gpus for offer in rows}))
+        if held not in shapes_of:
+            shapes_of[held] = list(dict.fromkeys(sizes(question, set(held))))
+        for tp, pp, nodes in shapes_of[held]:
             placed = place(rows, tp * pp, nodes, 1)
             if placed is None:
                 continue

@@ -233,6 +233,13 @@ def _reason(verdict: Verdict, best: Verdict | None) -> str:
             f"{_against(verdict, best)}; a quantised checkpoint, its effect on answers is unknown here: ask with "
             f"checkpoint: {checkpoint}"
         )
+    settings = verdict.candidate.settings
+    if verdict.candidate.alternative and not verdict.candidate.precision.on_load:
+        return (
+            f"{_against(verdict, best)}; few measurements speak of pipeline stages within a node: ask with "
+            f"tensor_parallel_size: {settings.tensor_parallel_size}, pipeline_parallel_size: "
+            f"{settings.pipeline_parallel_size}"
+        )
     if verdict.candidate.alternative:
         return (
             f"{_against(verdict, best)}; {verdict.candidate.precision.label} is made on load, its effect on answers is "

@@ -11,7 +11,7 @@ from homeport.engines import registry
 from homeport.engines.types import Release
 from homeport.errors import NotFoundError, Problem, SpecError
 from homeport.planning import compliance, local, precision
-from homeport.planning.candidates import Question, candidates
+from homeport.planning.candidates import Question, candidates, stages
 from homeport.planning.choose import Choice, Verdict, choose, considered
 from homeport.planning.decide import STORAGE, decide
 from homeport.planning.failures import nothing_works
@@ -186,8 +186,10 @@ class Planner:
         best = choice.best
         if best is None:
             raise SpecError([nothing_works(spec.target, question, choice, refusals, path)])
-        if self.explore and model.precision is None and source.architecture.quantization is None:
-            others = self._checkpoints(question, source, evidence, path)
+        if self.explore:
+            others = _pipelines(question, precisions, best)
+            if model.precision is None and source.architecture.quantization is None:
+                others += self._checkpoints(question, source, evidence, path)
             choice = msgspec.structs.replace(choice, verdicts=(*choice.verdicts, *others))
         made = decide(
             spec.target,
@@ -232,6 +234,20 @@ class Planner:
             asked = _corrected(asked, other, evidence)
             found += choose(asked, candidates(asked, precisions)).verdicts
         return found
+
+
+def _pipelines(
+    question: Question, precisions: dict[str, list[tuple[Precision, bool]]], best: Verdict
+) -> list[Verdict]:
+    """Pipelines within a node that would be cheaper than the choice, by an estimate that few measurements support."""
+    asked = {gpu: [(stored, True) for stored, other in rows if not other] for gpu, rows in precisions.items()}
+    judged = choose(question, candidates(question, asked, stages)).verdicts
+    cost = best.usd_per_month
+    return [
+        v
+        for v in judged
+        if v.lost is None and cost is not None and v.usd_per_month is not None and v.usd_per_month < cost
+    ]
 
 
 def _corrected(question: Question, source: ModelSource, evidence: "Evidence | None") -> Question:
