@@ -58,6 +58,7 @@ def test_the_wheel_carries_templates_and_data_and_nothing_else(wheel: Path) -> N
         name.startswith("homeport/templates/") and name.endswith("deployment.yaml.j2") for name in names
     )
     assert "homeport/catalog/data/models.json" in names
+    assert {"homeport/reports/report.html.j2", "homeport/reports/report.css"} <= set(names)
     assert "homeport_infra/__init__.py" in names
     strangers = [
         n for n in names if n.split("/")[0] not in ("homeport", "homeport_infra") and ".dist-info/" not in n
@@ -76,7 +77,14 @@ def test_it_works_from_any_folder(command: Path, tmp_path: Path) -> None:
 
 def test_the_core_works_without_any_extra(command: Path, tmp_path: Path) -> None:
     shutil.copy(ROOT / "examples" / "support.yaml", tmp_path / "homeport.yaml")
-    for args in (["plan"], ["cost"], ["models", "list"], ["gpus", "list"], ["schema"], ["--version"]):
+    for args in (
+        ["plan"],
+        ["cost", "--report", "report.html"],
+        ["models", "list"],
+        ["gpus", "list"],
+        ["schema"],
+        ["--version"],
+    ):
         answer = run(command, *args, cwd=tmp_path)
         assert answer.returncode == 0, answer.stderr
         assert answer.stdout

@@ -4,6 +4,7 @@ import base64
 import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,14 @@ os.dup2(int(sys.argv[2]), 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
 """Gives a browser the two pipes: it reads commands from descriptor 3 and answers on 4."""
+ANSWERS_WITHIN_S = 60.0
+
+
+def _moved(fd: int) -> int:
+    """Move a descriptor out of the way of 3 and 4."""
+    moved = fcntl.fcntl(fd, fcntl.F_DUPFD, 10)
+    os.close(fd)
+    return moved
 
 
 class Browser:
@@ -42,8 +51,7 @@ class Browser:
         self._profile = tempfile.mkdtemp(prefix="chromium-")
         there, self._to = os.pipe()
         self._from, back = os.pipe()
-        # Out of the way of 3 and 4, which they become in the browser.
-        there, back = (fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (there, back))
+        there, back = _moved(there), _moved(back)
         sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()
         self._process = subprocess.Popen(
             [
@@ -109,6 +117,7 @@ class Browser:
 
     def _read(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
+            assert select.select([self._from], [], [], ANSWERS_WITHIN_S)[0], "the browser says nothing"
             more = os.read(self._from, 1 << 16)
             assert more, "the browser is gone"
             self._rest += more
