@@ -294,3 +294,26 @@ def test_an_air_gapped_model_is_rendered_offline(tmp_path: Path) -> None:
     assert env["HF_HUB_OFFLINE"] == "1"
     [policy] = [o for o in objects if o["kind"] == "NetworkPolicy"]
     assert not any("ipBlock" in peer for rule in policy["spec"]["egress"] for peer in rule.get("to", ()))
+
+
+def test_peoples_time_is_weighed_once_it_has_a_price() -> None:
+    text = (HERE / "specs" / "scaleup.yaml").read_text("utf-8")
+    free = advise(load(text, "t.yaml").spec, HERE)
+    paid = advise(load(text + "costs: {engineering_usd_per_hour: 1000}\n", "t.yaml").spec, HERE)
+    before, after = (found.outcome.criteria[0] for found in (free, paid))
+    assert "people's time is not in it" in before.because
+    assert "people's time" not in after.because
+    assert free.own_usd_per_month is not None
+    assert paid.own_usd_per_month is not None
+    assert paid.own_usd_per_month > free.own_usd_per_month
+
+
+def test_what_a_saving_pays_for_is_its_share_of_the_hours() -> None:
+    found = advise(spec("scaleup"), HERE)
+    saved = found.apis[0].usd_per_month - found.own_usd_per_month  # type: ignore[operator]
+    # 20 - 2 hours a week, 730 / 168 weeks a month
+    hours = 18 * 730 / 168
+    assert (
+        f"${saved:,.0f} saved pay for {hours:.0f} more hours of upkeep a month up to ${float(saved) / hours:,.0f}"
+        in (found.outcome.criteria[0].because)
+    )

@@ -273,6 +273,14 @@ def test_a_cloud_without_a_price_inside_plans_a_named_gpu_at_an_unknown_one() ->
 def test_where_nobody_can_see_the_place_the_plan_says_so() -> None:
     assert "generic" in plan(spec("residency: [eu]", target="generic"), base_dir=Path()).warnings[0]
     assert plan(spec("residency: [eu]"), base_dir=Path()).warnings == ()
+    assert "Assured Workloads" in plan(spec(IL5), base_dir=Path()).warnings[0]
+
+
+def test_an_air_gap_says_whose_images_have_to_be_mirrored() -> None:
+    said = plan(spec("air_gapped: true", target="generic", model=MIRROR), base_dir=Path()).warnings
+    assert [text for text in said if "assistant runs the engine's public image" in text]
+    own = f"{MIRROR}\nimage: registry.local/vllm:1"
+    assert plan(spec("air_gapped: true", target="generic", model=own), base_dir=Path()).warnings == ()
 
 
 def test_what_stands_can_be_planned_for_its_removal() -> None:

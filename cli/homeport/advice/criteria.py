@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from homeport.advice.constraints import mean_gap, privacy_of, reference
 from homeport.advice.framework import criteria as rows
+from homeport.advice.framework import operations
 from homeport.advice.types import ApiOption, Case, Criterion, CriterionRow, Fact
 from homeport.planning.compliance import regime_of
 
@@ -19,6 +20,7 @@ FULL_AT = 2.0
 FULL_GAP_POINTS = 10.0
 """Points of the benchmarks' mean that point fully to the better side (an assumption)."""
 NOT_SAID = "not said"
+WEEKS_A_MONTH = 730 / 24 / 7
 EUROPE = ("eu", "eea")
 
 
@@ -92,7 +94,7 @@ def _volume(case: Case, row: CriterionRow) -> Reading:
         Fact(text=f"price of {option.model}", source=option.source, as_of=option.as_of),
         fact(row, f"an API's cost is {row.api}; own hosting is {row.own}"),
     )
-    people = "" if case.people_in_bill else "; without the time of people (costs.engineering_usd_per_hour)"
+    people = "" if case.people_in_bill else f"; {_people(case, option)}"
     if privacy_of(case.spec)[0] == "part_must_stay" and option.split_usd_per_month is not None:
         kept = f"{case.private_share:.0%} of requests" if case.private_share else "the smallest own fleet"
         because = (
@@ -109,6 +111,19 @@ def _volume(case: Case, row: CriterionRow) -> Reading:
         f"{when}{people}"
     )
     return load, volume_lean(case.load, option), because, facts
+
+
+def _people(case: Case, option: ApiOption) -> str:
+    """What is to be said of people's time where the bill has none: what a saving would pay for."""
+    asked = "people's time is not in it (costs.engineering_usd_per_hour)"
+    if case.own_usd_per_month is None or option.usd_per_month is None:
+        return asked
+    saved = float(option.usd_per_month - case.own_usd_per_month)
+    effort = operations()
+    most = (effort.weekly_hours["self_hosted"][1] - effort.weekly_hours["api"][0]) * WEEKS_A_MONTH
+    if saved <= 0:
+        return asked
+    return f"{asked}: the ${saved:,.0f} saved pay for {most:.0f} more hours of upkeep a month up to ${saved / most:,.0f} an hour"
 
 
 def _privacy(case: Case, row: CriterionRow) -> Reading:

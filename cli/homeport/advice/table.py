@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterable
 
 from homeport.advice.advise import NO_LEGAL_ADVICE
+from homeport.advice.criteria import WEEKS_A_MONTH
 from homeport.advice.framework import operations
 from homeport.advice.types import Advice, ApiStanding, ControlStanding, Criterion, Fact
 from homeport.advice.verdict import DECISIVE
@@ -14,7 +15,8 @@ from homeport.costs.table import Footnotes, columns, money
 WIDTH = 110
 HEADLINES = {"api": "use an API", "self-host": "host it yourself", "hybrid": "both: own servers and an API"}
 SIDES = {"api": "← API", "self-host": "own →", "neither": "·"}
-WEEKS_A_MONTH = 730 / 24 / 7
+MANY = 4
+"""Questions without an answer from which on the advice calls itself a first guess."""
 Style = Callable[[str], str]
 
 
@@ -72,13 +74,16 @@ def _headline(advice: Advice, bold: Style) -> str:
     )
     if outcome.unconstrained != outcome.verdict:
         weighed += f", which alone would say {outcome.unconstrained}: the hard constraints below go before"
-    return "\n".join(
-        [
-            f"{bold(advice.name)}: {bold(outcome.verdict)}, {HEADLINES[outcome.verdict]}",
-            _wrapped(weighed, 2),
-            _wrapped(f"own hosting would be {advice.own}, {cost}", 2),
-        ]
-    )
+    lines = [
+        f"{bold(advice.name)}: {bold(outcome.verdict)}, {HEADLINES[outcome.verdict]}",
+        _wrapped(weighed, 2),
+        _wrapped(f"own hosting would be {advice.own}, {cost}", 2),
+    ]
+    if (count := len(advice.unanswered)) >= MANY:
+        lines.append(
+            f"  a first guess: {count} of {len(outcome.criteria)} questions are not answered (--ask asks them)"
+        )
+    return "\n".join(lines)
 
 
 def _constraints(advice: Advice, notes: Footnotes, bold: Style) -> str:

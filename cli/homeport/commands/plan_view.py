@@ -21,6 +21,7 @@ def view(plan: Plan, out: Output, *, explain: bool, show_all: bool) -> str:
     parts = [_model(model, plan, out, with_steps=explain, show_all=show_all) for model in plan.models]
     if len(plan.models) > 1:
         parts.append(_pools(plan, out))
+    parts.append("\n".join(f"{out.style('!', fg='yellow', bold=True)} {text}" for text in plan.warnings))
     return "\n\n".join(part for part in parts if part)
 
 

@@ -94,12 +94,19 @@ def contradictions(spec: Spec) -> list[Problem]:
     return [*_region_problems(spec), *_model_problems(spec), *_api_problems(spec)]
 
 
-def caution(spec: Spec) -> str | None:
-    """What the compliance section asks for that no part of a spec can show; None where nothing is left open."""
-    bounds = bounds_of(spec)
-    if not bounds or cloud_of(spec.target):
-        return None
-    return f"nothing says where a {spec.target.platform} cluster stands: keeping it inside {bounds} is yours"
+def cautions(spec: Spec) -> Iterator[str]:
+    """What the rules ask for that nothing in a spec can show, so that it stays the user's."""
+    bounds, regime, platform = bounds_of(spec), regime_of(spec), spec.target.platform
+    if bounds and cloud_of(spec.target) is None:
+        yield f"nothing says where a {platform} cluster stands: keeping it inside {bounds} is yours"
+    if regime and platform == "gke" and any(n.control == "government_region" for n in regime.own_needs):
+        yield f"{regime.id} on gke needs an Assured Workloads folder at impact level 5: having it is yours"
+    stock = [model.name for model in spec.models if model.image is None]
+    if spec.compliance.air_gapped and stock:
+        yield (
+            f"air_gapped: {', '.join(stock)} runs the engine's public image: mirror it, and name yours in image unless "
+            "the nodes' registry mirror finds it"
+        )
 
 
 def malformed(spec: Spec) -> list[Problem]:

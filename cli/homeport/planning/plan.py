@@ -72,12 +72,11 @@ class Planner:
             raise SpecError(problems)
         if region is not None:
             plans = [msgspec.structs.replace(p, decisions=(region, *p.decisions)) for p in plans]
-        left = compliance.caution(spec)
         return Plan(
             spec=spec,
             models=tuple(plans),
             pools=pools(spec.target, plans),
-            warnings=(left,) if left else (),
+            warnings=tuple(compliance.cautions(spec)),
         )
 
     def _read_measurements(self, spec: Spec) -> None:
