@@ -201,6 +201,10 @@ def test_a_split_is_shown_with_the_cheapest_marked(
     assert f"✔ {hybrid['cheapest']}" in text
 
 
+def test_a_page_does_not_change_with_the_day(made: Callable[[str], Path]) -> None:
+    assert "days ago" not in read(made("support")).text
+
+
 def test_the_same_spec_gives_the_same_bytes(tmp_path: Path, support: Path) -> None:
     (tmp_path / "s.yaml").write_text(SPECS["support"], encoding="utf-8")
     for seed in ("1", "77"):

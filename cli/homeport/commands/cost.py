@@ -76,11 +76,12 @@ def cost(
         writable(report)
     drawn = report is not None
     with options.reading() as loaded:
-        bill = _dated(
-            _bill(options, loaded.spec, compare, method, plot=plot or drawn, sensitivity=sensitivity or drawn)
+        bill = _bill(
+            options, loaded.spec, compare, method, plot=plot or drawn, sensitivity=sensitivity or drawn
         )
-        if report is not None:
+        if report is not None:  # a page has the prices' dates, but not today's: it stays the same tomorrow
             bill = write(out, report, bill, loaded.spec, options, plot=plot, sensitivity=sensitivity)
+    bill = _dated(bill)
     if against is not None:
         bill = _against(bill, against, method)
     _print(out, bill, output_format, plot=plot)
@@ -149,8 +150,11 @@ def _dated(bill: "Bill") -> "Bill":
     """Add warnings of old prices; those of retired API models stay as they were."""
     import msgspec
 
+    from homeport.costs.guide import SOURCE
+
+    lines = [line for line in bill.self_hosted.lines if line.kind == "nodes" and line.source != SOURCE]
     priced = [
-        *((line.item, line.as_of) for line in bill.self_hosted.lines if line.kind == "nodes"),
+        *((line.item, line.as_of) for line in lines),
         *((api.model, api.as_of) for api in bill.api if not api.retired),
     ]
     return msgspec.structs.replace(bill, warnings=bill.warnings + old_price_warnings(priced))
