@@ -11,12 +11,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from scripts import reference_catalog, reference_commands, reference_schemas  # noqa: E402 - the path comes first
+from scripts import reference_catalog, reference_commands, reference_measurements, reference_schemas  # noqa: E402 - the path comes first
 
 FOLDER = ROOT / "docs" / "reference"
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": reference_commands.page,
     "spec.md": reference_schemas.spec_page,
+    "measurements.md": reference_measurements.page,
     "json.md": reference_schemas.json_page,
     "targets-and-engines.md": reference_catalog.targets_page,
     "catalog.md": reference_catalog.catalog_page,

@@ -60,7 +60,7 @@ def spec_page() -> str:
     schema = json_schema()
     says = dict(_says())
     parts = [HEAD, SPEC_INTRODUCTION]
-    for name, where, part in _parts(schema):
+    for name, where, part in parts_of(schema):
         place = f" In {', '.join(code(w) for w in where)}." if where else ""
         parts.append(f"## {name}\n\n{part['description']}{place}\n\n")
         parts.append(table(("field", "type", "default", "meaning"), _spec_rows(name, part, says)))
@@ -77,14 +77,14 @@ def spec_page() -> str:
 
 def json_page() -> str:
     """Return `docs/reference/json.md`."""
-    from homeport.commands.schema import SPEC, schema_of, schemas
+    from homeport.commands.schema import MEASUREMENTS, SPEC, schema_of, schemas
 
     parts = [HEAD, JSON_INTRODUCTION]
     for name in schemas():
-        if name == SPEC:
+        if name in (SPEC, MEASUREMENTS):
             continue
         schema = schema_of(name)
-        for title, where, part in _parts(schema):
+        for title, where, part in parts_of(schema):
             text = re.sub(r"\bNone\b", "null", " ".join(part.get("description", "").split()))
             head = f"**{title}**, in {', '.join(code(w) for w in where)}." if where else f"## {name}\n\n"
             parts.append(f"{head} {text}".replace("\n ", "\n").rstrip() + "\n\n")
@@ -94,7 +94,7 @@ def json_page() -> str:
                     type_of(value, link=False),
                     "; ".join(
                         filter(
-                            None, (_described(part.get("title", title), key, value), limits(_value(value)))
+                            None, (_described(part.get("title", title), key, value), limits(value_of(value)))
                         )
                     ),
                 )
@@ -111,7 +111,7 @@ def _spec_rows(name: str, part: Schema, says: Mapping[str, str]) -> Iterator[tup
     struct = next(part for part in _structs() if part.__name__ == name)
     made = {f.name: f.default_factory() for f in fields(struct) if callable(f.default_factory)}
     for key, field in part["properties"].items():
-        value = _value(field)
+        value = value_of(field)
         ranges = limits({**value, "says": says[value["pattern"]]} if value.get("pattern") in says else value)
         meaning = field.get("description", "") + (f" ({ranges})" if ranges else "")
         default = (
@@ -135,7 +135,7 @@ def _default(field: Schema) -> str:
     return code(default) if default != [] else "none"
 
 
-def _value(field: Schema) -> Schema:
+def value_of(field: Schema) -> Schema:
     """Return what a field may hold besides `auto` and null."""
     options = [o for o in field.get("anyOf", ()) if o not in ({"const": "auto"}, {"type": "null"})]
     return options[0] if len(options) == 1 else field
@@ -143,7 +143,7 @@ def _value(field: Schema) -> Schema:
 
 def _described(part: str, key: str, field: Schema) -> str:
     """Return a key's description; that of the part it refers to stands there."""
-    text: str = field.get("description") or _value(field).get("description", "")
+    text: str = field.get("description") or value_of(field).get("description", "")
     text = text or MEANINGS.get(f"{part}.{key}", MEANINGS.get(key, ""))
     return f"Always {field['const']}. {text}" if "const" in field else text
 
@@ -171,7 +171,7 @@ def type_of(schema: Schema, *, link: bool = True) -> str:
     return {"object": "mapping", "boolean": "true or false"}.get(kind, kind)
 
 
-def _parts(schema: Schema) -> Iterator[tuple[str, list[str], Schema]]:
+def parts_of(schema: Schema) -> Iterator[tuple[str, list[str], Schema]]:
     """Yield the whole and every part that it refers to, in the order of their fields, with the paths that lead there."""
     definitions = schema.get("$defs", {})
     if "$ref" in schema:

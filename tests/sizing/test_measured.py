@@ -223,3 +223,25 @@ def test_a_run_of_the_same_configuration_makes_predictions_better(basis: Basis, 
 def test_between_measured_loads_rates_are_within_two_percent() -> None:
     assert measured_accuracy.median_errors("between", "output_tokens_per_s")[0] < 0.02
     assert measured_accuracy.median_errors("between", "tpot_ms")[0] < 0.02
+
+
+def test_the_documentation_states_these_errors() -> None:
+    page = Path(__file__).parents[2] / "docs" / "explanation" / "numbers.md"
+    rows = {
+        cells[1].strip(): [[float(e.rstrip("% ")) for e in cell.split("→")] for cell in cells[2:-1]]
+        for line in page.read_text("utf-8").splitlines()
+        if line.startswith("| ") and "→" in line and len(cells := line.split("|")) == 6
+    }
+    names = {
+        "output tokens a second": "output_tokens_per_s",
+        "time per token": "tpot_ms",
+        "time to first token": "ttft_ms",
+    }
+    bases: tuple[Basis, ...] = ("between", "beyond", "lengths")
+    for title, name in names.items():
+        for basis, (plain, corrected) in zip(bases, rows[title], strict=True):
+            after, before = measured_accuracy.median_errors(basis, name)
+            assert (before * 100, after * 100) == (
+                pytest.approx(plain, rel=0.05, abs=0.1),
+                pytest.approx(corrected, rel=0.05, abs=0.1),
+            ), (title, basis)

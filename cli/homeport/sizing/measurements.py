@@ -31,7 +31,7 @@ class RunSettings(Part, frozen=True, kw_only=True):
         Meta(description="Share of memory, in the engine's meaning"),
     ] = None
     max_model_len: Annotated[TokenCount | None, Meta(description="Most tokens of a request")] = None
-    max_num_seqs: Annotated[Size | None, Meta(description="Most requests at once")] = None
+    max_num_seqs: Annotated[TokenCount | None, Meta(description="Most requests at once")] = None
     max_num_batched_tokens: Annotated[TokenCount | None, Meta(description="Most tokens of a step")] = None
 
 
@@ -109,6 +109,16 @@ class RunFile(Part, frozen=True, kw_only=True):
 
     schema_version: Annotated[Literal[1], Meta(description="Version of this format")]
     runs: Annotated[tuple[Run, ...], Meta(min_length=1, description="The runs, in any order")]
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a file of measurements."""
+    from homeport.spec.schema import DIALECT
+
+    made = msgspec.json.schema(RunFile)
+    definitions = made["$defs"]
+    whole = definitions.pop("RunFile")
+    return {"$schema": DIALECT, **whole, "title": "homeport measurements", "$defs": definitions}
 
 
 def read_measurements(path: Path, name: str) -> tuple[Run, ...]:
