@@ -31,13 +31,14 @@ def readings(case: Case) -> tuple[Criterion, ...]:
 
 def _criterion(case: Case, row: CriterionRow) -> Criterion:
     answer, lean, because, facts = READERS[row.id](case, row)
+    lean = round(lean, 3)
     weight = weight_of(case, row)
     return Criterion(
         id=row.id,
         question=row.question,
         answer=answer,
         points_to="self-host" if lean > 0 else "api" if lean < 0 else "neither",
-        lean=round(lean, 3),
+        lean=lean if lean else 0.0,
         weight=weight,
         pull=round(abs(lean) * weight, 3),
         because=because,

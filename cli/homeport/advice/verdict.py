@@ -29,8 +29,8 @@ ANSWERS = {
 def decide(case: Case) -> Outcome:
     """Weigh all criteria, then hold the verdict to the constraints: the nearest one with more own hosting that is left."""
     found = readings(case)
-    own = sum(c.pull for c in found if c.points_to == "self-host")
-    api = sum(c.pull for c in found if c.points_to == "api")
+    own = round(sum(c.pull for c in found if c.points_to == "self-host"), 3)
+    api = round(sum(c.pull for c in found if c.points_to == "api"), 3)
     free = by_pulls(api, own)
     hard = constraints(case)
     barred = {verdict for constraint in hard for verdict in constraint.bars}
@@ -38,8 +38,8 @@ def decide(case: Case) -> Outcome:
     return Outcome(
         verdict=verdict,
         unconstrained=free,
-        api_pull=round(api, 3),
-        own_pull=round(own, 3),
+        api_pull=api,
+        own_pull=own,
         constraints=hard,
         criteria=found,
     )
