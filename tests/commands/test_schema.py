@@ -1,6 +1,7 @@
 """`homeport schema`: what it prints describes what the commands really answer."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -68,7 +69,7 @@ def test_a_name_that_has_none_is_answered_with_the_nearest(capsys: pytest.Captur
 
 
 def test_each_schema_has_an_answer_to_describe() -> None:
-    assert set(schemas()) == {"spec", *ANSWERS}
+    assert set(schemas()) == {"spec", "measurements", *ANSWERS}
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -79,6 +80,34 @@ def test_what_a_command_answers_is_what_its_schema_says(name: str) -> None:
     schema = schema_of(name)
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.Draft202012Validator(schema).validate(value)
+
+
+RUN = {
+    "model": "Qwen/Qwen3-8B",
+    "engine": "vllm",
+    "engine_version": "0.33.0",
+    "gpu": "L4",
+    "tensor_parallel_size": 2,
+    "workload": {"input_tokens": 300, "output_tokens": 200, "concurrency": 8},
+    "measured": {"ttft_ms": 200, "tpot_ms": 35.0},
+    "measured_on": "2026-08-01",
+}
+
+
+def test_a_plan_with_measurements_is_what_its_schema_says(tmp_path: Path) -> None:
+    runs = {"schema_version": 1, "runs": [RUN]}
+    (tmp_path / "runs.json").write_text(json.dumps(runs), "utf-8")
+    schema = schema_of("measurements")
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(runs)
+    wrong = {"schema_version": 1, "runs": [RUN | {"tp": 2}]}
+    assert not jsonschema.Draft202012Validator(schema).is_valid(wrong)
+    arguments = (*ANSWERS["plan"], "--gpu", "L4", "--measurements", str(tmp_path / "runs.json"))
+    answer = homeport(*arguments)
+    assert answer.returncode == 0, answer.stderr.decode()
+    value: Any = json.loads(answer.stdout)
+    assert value["models"][0]["measured"]["figures"]
+    jsonschema.Draft202012Validator(schema_of("plan")).validate(value)
 
 
 @pytest.mark.parametrize("name", ["plan", "size"])

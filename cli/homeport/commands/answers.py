@@ -120,7 +120,7 @@ class Measured(Struct):
     """What a plan took from measured runs (docs/reference/measurements.md)."""
 
     file: Annotated[str, Meta(description="The file, as the spec names it")]
-    figures: list[MeasuredFigure]
+    figures: Annotated[list[MeasuredFigure], Meta(description="Every figure that they changed")]
 
 
 class Decision(Struct):
