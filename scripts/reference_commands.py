@@ -21,7 +21,7 @@ INTRODUCTION = """# Commands
 | code | meaning |
 | --- | --- |
 | 0 | fine |
-| 1 | a finding: `size` was asked about one case, and it does not fit |
+| 1 | a finding: `size` was asked about one case, and it does not fit; a plan or a bill is over the spec's budget |
 | 2 | a mistake in the command or in the spec, or a spec that cannot work |
 | 3 | the environment: the network, a cluster, a program or an extra that is missing |
 | 70 | an error of homeport itself: run it again with `--debug` and report what it prints |

@@ -33,10 +33,10 @@ def as_block(hybrid: Hybrid, bold: Style) -> str:
     who = f"  by API: {hybrid.primary}"
     if hybrid.fallback is None:
         lines.append(f"{who}, and no second API as fallback")
+    elif hybrid.fallback_share:
+        lines.append(f"{who}, {percent(hybrid.fallback_share)} of it by the fallback {hybrid.fallback}")
     else:
-        lines.append(
-            f"{who}, {hybrid.fallback} as fallback for {percent(hybrid.fallback_share)} of its requests"
-        )
+        lines.append(f"{who}; {hybrid.fallback} is the fallback, and billed by costs.fallback_percent")
     rest = 1 - max(split.own_share for split in hybrid.splits if split.own_share < 1)
     if hybrid.simple_share and rest:
         lines.append(f"  all on own GPUs: the own model also answers the {percent(rest)} that are not simple")

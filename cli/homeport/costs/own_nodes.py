@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NODE_UNIT = "node hour"
 GPU_UNIT = "GPU hour"
-OWNED_UNIT = "GPU and month"
+OWNED_UNIT = "GPU month"
 MONTHS_PER_YEAR = 12
 
 
@@ -131,7 +131,8 @@ def _hours(pool: Pool, plan: Plan, options: Options, reserved: int) -> tuple[Dec
         return HOURS_PER_MONTH * count, []
     scaled = pool.node_count - stay
     hours = HOURS_PER_MONTH * (count - scaled + scaled * options.scaled_share)
-    return hours, [f"{scaled} of the nodes run {options.scaled_share * 100:f}% of the month, as given"]
+    verb = "node runs" if scaled == 1 else "nodes run"
+    return hours, [f"{scaled} {verb} {options.scaled_share * 100:f}% of the month, as given"]
 
 
 def _headroom(pool: Pool, options: Options, *, reserved_all: bool) -> Line:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from itertools import pairwise
 
 from homeport.costs.output import UNKNOWN, plain
 from homeport.costs.types import ApiBill, Bill, Breakeven, Deployment, Line, SelfHosted, Sensitivity
 
 METHODS = {"load": "load-aware method", "guide": "the guide's method"}
 PLAIN_PARTS = ("input tokens", "output tokens")
+STRETCHES = 2
+"""Stretches that are named in a row; -o json has all crossings."""
 BAR, BAR_WIDTH = "█", 24
 Style = Callable[[str], str]
 
@@ -99,7 +102,9 @@ def _own(bill: Bill, notes: Footnotes, bold: Style) -> str:
 
 
 def _plural(line: Line) -> str:
-    return line.unit if line.quantity == 1 or line.unit in ("GiB", "million tokens") else f"{line.unit}s"
+    return (
+        line.unit if line.quantity == 1 or line.unit in ("GiB", "kWh", "million tokens") else f"{line.unit}s"
+    )
 
 
 def _apis(bill: Bill, notes: Footnotes, bold: Style) -> str:
@@ -179,7 +184,21 @@ def _answer(found: Breakeven) -> str:
     if found.requests_per_day is None:
         return f"none, {found.reason}"
     least = "at least " if found.at_least else ""
-    return f"{least}{found.requests_per_day:,}" + (f" ({found.reason})" if found.reason else "")
+    remark = found.reason or _before(found)
+    return f"{least}{found.requests_per_day:,}" + (f" ({remark})" if remark else "")
+
+
+def _before(found: Breakeven) -> str:
+    """Name the stretches below the breakeven where own hosting is cheaper too, before a replica is added."""
+    cheaper = [
+        f"{first.requests_per_day:,} to {second.requests_per_day - 1:,}"
+        for first, second in pairwise(found.crossings)
+        if first.becomes == "cheaper"
+    ]
+    if not cheaper:
+        return ""
+    more = f" and {len(cheaper) - STRETCHES} more stretches" if len(cheaper) > STRETCHES else ""
+    return f"below it only from {', '.join(cheaper[:STRETCHES])}{more}"
 
 
 def _swings(found: Sensitivity, bold: Style) -> str:
