@@ -1,6 +1,8 @@
 """`python -m benchmarks`: measure, and print how far each goal of speed is met."""
 
 import argparse
+import os
+import platform
 import sys
 import tempfile
 from pathlib import Path
@@ -47,14 +49,20 @@ def main() -> None:
             progress(f"the Pulumi row is left out: {programs}")
         else:
             runs |= programs
+        busy = os.getloadavg()[0]
         took = in_turns(runs, args.rounds, progress)
+        machine = (
+            f"{platform.machine()}, {os.cpu_count()} cores, CPython {platform.python_version()}; processes that wanted to run "
+            f"(load average): {busy:.1f} before, {os.getloadavg()[0]:.1f} after"
+        )
         progress("inside one process")
         within = inside(installed, work)
     within |= {"install": installed.mib, "install with bytecode": installed.mib_with_bytecode}
     rows = report.rows(took, within, missing)
     if args.output == "json":
-        print(report.as_json(rows, took, within))
+        print(report.as_json(rows, took, within, machine))
     else:
+        print(machine + "\n")
         print((report.as_markdown if args.output == "markdown" else report.as_table)(rows, took))
 
 

@@ -56,7 +56,7 @@ def in_turns(
             if number:
                 seen[name].append(took)
     return {
-        name: Took(*(median(column) for column in zip(*runs, strict=True)), runs=rounds)
+        name: Took(median(r[0] for r in runs), median(r[1] for r in runs), median(r[2] for r in runs), rounds)
         for name, runs in seen.items()
     }
 

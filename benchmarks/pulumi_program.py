@@ -22,8 +22,8 @@ class Echo(mocks.Mocks):
         self.count += 1
         return f"{args.name}-id", dict(args.inputs)
 
-    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:  # noqa: ARG002
-        return {}
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:  # noqa: ARG002
+        return {}, None
 
 
 def untyped(name: str, document: dict[str, Any]) -> None:
