@@ -5,11 +5,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from homeport.costs.api import api_bill
 from homeport.costs.bill import cost
-from homeport.costs.own import self_hosted
+from homeport.costs.own import days_per_month, self_hosted
 from homeport.costs.own_rest import api_engineering
 from homeport.costs.types import Line, Options, SelfHosted
 from homeport.spec.money import FineTuning, Hardware, Reserved
@@ -185,3 +186,49 @@ def test_a_cheaper_gpu_never_raises_the_total(
 
     low, high = sorted((first, second))
     assert total(low) <= total(high)
+
+
+WAYS = {
+    "rented by the hour": Options(),
+    "a share of the month": Options(scaled_share=Decimal("0.37")),
+    "reserved in part": Options(reserved=Reserved(usd_per_gpu_hour=1.25, gpus=13)),
+    "bought": Options(hardware=Hardware(usd_per_gpu=40_000, lifetime_years=3), headroom_nodes=1),
+    "with people and free nodes": Options(headroom_nodes=2, engineering_usd_per_hour=Decimal(80)),
+}
+
+
+@settings(deadline=None, max_examples=30)  # one example bills some hundred loads
+@given(
+    st.sampled_from(sorted(WAYS)),
+    st.integers(5_000, 500_000),
+    st.decimals("2", "60", places=2),
+    st.lists(st.integers(0, 9), min_size=24, max_size=24).filter(any),
+    st.floats(0.2, 20),
+)
+def test_breakeven_holds_however_gpus_are_bought(
+    planner: Planner, way: str, per_replica: int, usd: Decimal, hours: list[int], first: float
+) -> None:
+    """Below the breakeven own hosting is dearer just before it; above it nowhere."""
+    options = WAYS[way]
+    replan = planner(
+        per_replica=per_replica, usd_per_hour=str(usd), workload={"day_profile": tuple(map(float, hours))}
+    )
+    api = price(first, first * 4)
+    found = cost(replan, 100_000, [api], options, pinned=lambda _: replan).breakeven[0]
+    load = found.requests_per_day
+    if load is None:
+        assert found.reason
+        return
+
+    def difference(requests: int) -> Decimal:
+        plan = replan(requests)
+        theirs = api_bill(api, plan.spec, days_per_month(options), options).usd_per_month
+        return (self_hosted(plan, options).usd_per_month or Decimal(0)) - (theirs or Decimal(0))
+
+    # Amounts are rounded to cents, and hours of nodes to hundredths.
+    same = usd / 50 + Decimal("0.05")
+    if load > 100:
+        assert difference(load - 1) >= -same
+    for part in (1, 1.001, 1.01, 1.05, 1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.5, 3, 4, 6, 10, 20):
+        if load * part <= 10_000_000:
+            assert difference(round(load * part)) <= same

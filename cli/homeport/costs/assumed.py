@@ -64,6 +64,8 @@ def _load(plan: Plan, options: Options) -> list[str]:
         texts.append("the scaled share changes nothing: no replica above the minimum is planned")
     if options.hardware is not None:
         texts.append("bought GPUs cost the same whether replicas scale down or not")
+    if options.hardware is None and any(pool.capacity == "spot" for pool in plan.pools):
+        texts.append("spot nodes are taken away at short notice; what replaces them meanwhile is not in the bill")
     if options.engineering_usd_per_hour is not None:
         texts.append(
             "setting up is not in the month: an hour for an API, 1 to 4 weeks for own hosting, by the guide's table"

@@ -124,6 +124,6 @@ def _cost(model: ModelPlan) -> list[Term]:
             formula=f"{model.node_count} x ${nodes.price.usd_per_hour} an hour x {HOURS_A_MONTH} h",
             value=float(model.usd_per_month),
             unit="USD",
-            source=f"{nodes.price.source}, {nodes.price.as_of}{assumed}",
+            source=", ".join(part for part in (nodes.price.source, nodes.price.as_of) if part) + assumed,
         ),
     ]

@@ -27,7 +27,7 @@ def plan_values(plan: Plan) -> dict[str, Any]:
                 "idle_gpus": pool.idle_gpus,
                 "usd_per_hour_per_node": pool.price.usd_per_hour if pool.price else None,
                 "price_source": pool.price.source if pool.price else None,
-                "price_as_of": pool.price.as_of if pool.price else None,
+                "price_as_of": (pool.price.as_of or None) if pool.price else None,
                 "price_assumption": pool.price.assumed if pool.price else None,
                 "models": list(pool.models),
             }
