@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from homeport.commands.main import run
-from tests.commands.shell import homeport
+from tests.commands.shell import ROOT, homeport
 from tests.reports.conftest import SPECS
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -214,3 +214,33 @@ def test_the_same_spec_gives_the_same_bytes(tmp_path: Path, support: Path) -> No
         )  # fmt: skip
         assert answer.returncode == 0, answer.stderr
         assert (tmp_path / f"{seed}.html").read_bytes() == support.read_bytes()
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_example_has_a_report(example: Path, tmp_path: Path) -> None:
+    page = tmp_path / "out.html"
+    assert run(["cost", "-q", "-f", str(example), "--compare", "gpt-4.1", "--report", str(page)]) == 0
+    tree = read(page)
+    assert "What would run, and where?" in tree.text
+    assert "None" not in tree.text.replace("None,", "")
+
+
+def test_where_own_hosting_has_no_price_it_is_unknown_and_not_compared(tmp_path: Path) -> None:
+    page = tmp_path / "out.html"
+    local = ROOT / "examples" / "local.yaml"
+    assert run(["cost", "-q", "-f", str(local), "--compare", "gpt-4.1", "--report", str(page)]) == 0
+    text = read(page).text
+    assert "Own hosting a month unknown" in text
+    assert "the month of own hosting is unknown." in text
+    assert "There is none to be found: the price of own nodes is unknown." in text
+    assert "What moves the answer most?" not in text
+    assert "$0" not in text.replace("$0.", "")
+
+
+def test_the_guides_method_has_a_report(tmp_path: Path) -> None:
+    spec, page = tmp_path / "s.yaml", tmp_path / "out.html"
+    spec.write_text(SPECS["support"], encoding="utf-8")
+    assert run(["cost", "-q", "-f", str(spec), "--method", "guide", "--report", str(page)]) == 0
+    text = read(page).text
+    assert "by the guide's method" in text
+    assert "the guide's formulas" in text.lower()

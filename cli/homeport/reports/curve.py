@@ -18,6 +18,11 @@ STYLES = 6
 """Colours that the style sheet has for APIs; they come again, the letters do not."""
 SNAP = 0.005
 """A crossing this near a level of the staircase lies on it."""
+AXES = "Both axes are logarithmic: each grid line is ten times the one before. The dashed line is your load."
+STEPS = (
+    " The dot is your bill, a ring a breakeven. A step is where replicas are added; between two loads that were planned "
+    "it stands halfway."
+)
 
 Point = tuple[float, float]
 
@@ -59,7 +64,8 @@ def curve_chart(bill: Bill) -> Chart | None:
         )
         for api in curves.api
     ]
-    lines += [svg.path(((scale.x(x), scale.y(y)) for x, y in run), "own") for run in staircase(bill, curves)]
+    stairs = staircase(bill, curves)
+    lines += [svg.path(((scale.x(x), scale.y(y)) for x, y in run), "own") for run in stairs]
     marks = [
         *_grid(scale),
         svg.stretched(lines, TOP, FIELD),
@@ -67,7 +73,7 @@ def curve_chart(bill: Bill) -> Chart | None:
         *_here(scale, bill),
         *_breakevens(scale, bill, curves, letters),
     ]
-    keys = [Key(style="own", text="own hosting, planned anew for each load", line=True)]
+    keys = [Key(style="own", text="own hosting, planned anew for each load", line=True)] if stairs else []
     keys += [
         Key(style=style_of(i), letter=letters[found.model], text=f"{found.model}, {_brief(found)}", line=True)
         for i, found in enumerate(bill.breakeven)
@@ -78,8 +84,7 @@ def curve_chart(bill: Bill) -> Chart | None:
         svg="".join(marks),
         height=TOP + FIELD + AXIS,
         keys=tuple(keys),
-        note="Both axes are logarithmic: each grid line is ten times the one before. The dot is your load, a ring a "
-        "breakeven. A step is where replicas are added; between two loads that were planned it stands halfway.",
+        note=AXES + (STEPS if stairs else ""),
     )
 
 

@@ -183,6 +183,9 @@ def breakeven(bill: Bill) -> Section | None:
 
 def _breakevens_say(bill: Bill) -> str:
     reached = [found.model for found in bill.breakeven if found.requests_per_day is not None]
+    reasons = {found.reason for found in bill.breakeven}
+    if not reached and len(reasons) == 1 and bill.self_hosted.usd_per_month is None:
+        return f"There is none to be found: {reasons.pop()}."
     if not reached:
         return "Against none of these APIs does own hosting stay cheaper within the range."
     if len(reached) == len(bill.breakeven):
@@ -222,13 +225,13 @@ def _curve_table(bill: Bill) -> Table:
 
 
 def sensitivity(bill: Bill) -> Section | None:
-    """What moves the difference to each API. None where no API is compared."""
-    if not bill.sensitivity:
-        return None
+    """What moves the difference to each API. None where there is no difference: no API, or no known price."""
     now = {api.model: difference(api, bill) for api in bill.api}
     drawn = [
         (at, found) for found in bill.sensitivity if (at := now.get(found.model)) is not None and found.swings
     ]
+    if not drawn:
+        return None
     drawn.sort(key=lambda pair: abs(pair[0]))
     parts = [
         Part(title=f"Against {found.model}", says=(_swing_says(found, at),), charts=(tornado(found, at),))
@@ -341,10 +344,13 @@ def _per_mtok(api: ApiBill, bill: Bill) -> Decimal | None:
 
 
 def _totals_say(bill: Bill) -> str:
-    said = f"At {number(bill.requests_per_day)} requests a day own hosting costs {own_total(bill)} a month."
+    at = f"At {number(bill.requests_per_day)} requests a day"
+    if bill.self_hosted.usd_per_month is None:
+        return f"{at} the month of own hosting is unknown."
+    said = f"{at} own hosting costs {own_total(bill)} a month."
     known = [api for api in bill.api if api.usd_per_month is not None]
     cheaper = [api.model for api in known if (gap := difference(api, bill)) is not None and gap > 0]
-    if bill.self_hosted.usd_per_month is None or not known:
+    if not known:
         return said
     if not cheaper:
         return f"{said} Every API of the comparison costs more."
@@ -356,8 +362,12 @@ def _totals_say(bill: Bill) -> str:
 def _least_note(bill: Bill) -> str:
     if not bill.self_hosted.at_least:
         return ""
-    names = [line.item for line in bill.self_hosted.lines if line.usd_per_month is None]
-    return f"Own hosting lacks what nobody gave a price for: {several(names)}."
+    return f"Own hosting lacks what nobody gave a price for: {_unpriced(bill)}."
+
+
+def _unpriced(bill: Bill) -> str:
+    names = dict.fromkeys(line.item for line in bill.self_hosted.lines if line.usd_per_month is None)
+    return "; ".join(names)
 
 
 def _items_say(bill: Bill) -> str:
@@ -368,8 +378,7 @@ def _items_say(bill: Bill) -> str:
     largest = max(known, key=lambda line: line.usd_per_month or 0)
     share = (largest.usd_per_month or Decimal(0)) / own.usd_per_month if own.usd_per_month else Decimal(0)
     said = f"The largest item is {largest.item}: {usd(largest.usd_per_month)} a month, {share:.0%} of what is known."
-    missing = [line.item for line in own.lines if line.usd_per_month is None]
-    return f"{said} Unknown: {several(missing)}." if missing else said
+    return f"{said} Unknown: {_unpriced(bill)}." if own.at_least else said
 
 
 def _who(line: Line, bill: Bill) -> str:
@@ -400,10 +409,16 @@ def _unit(line: Line) -> str:
 def unknowns(bill: Bill) -> Sequence[str]:
     """Return what the bill does not know, one sentence each."""
     said = [
-        f"{_who(line, bill)}: no price" + (f" ({line.note})" if line.note else "")
+        f"{_who(line, bill)}: {_why_unknown(line)}"
         for line in bill.self_hosted.lines
         if line.usd_per_month is None
     ]
     for api in bill.api:
         said += [f"{api.model}: {line.item} has no price" for line in api.lines if line.usd_per_month is None]
     return said
+
+
+def _why_unknown(line: Line) -> str:
+    if line.note is None:
+        return "no price"
+    return line.note if line.note.startswith("no price") else f"no price ({line.note})"

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from homeport.costs.table import METHODS, number
+from homeport.costs.table import number
 from homeport.costs.types import Bill
 from homeport.planning.types import Plan
 from homeport.reports import money_sections as money
@@ -20,6 +20,7 @@ from homeport.reports.words import count, sentence, several, usd
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+METHODS = {"load": "load-aware method", "guide": "guide's method"}
 MARK = '<meta name="generator" content="homeport report">'
 """What a report calls itself, so that the next one may take its place."""
 
@@ -115,7 +116,9 @@ def _unknown(bill: Bill) -> Section | None:
     if not points:
         return None
     said = ["Unknown is not zero."]
-    if bill.self_hosted.at_least:
+    if bill.self_hosted.usd_per_month is None:
+        said.append("The total of own hosting is unknown too.")
+    elif bill.self_hosted.at_least:
         said.append("The total of own hosting is “at least”, and a breakeven can only lie higher.")
     return Section(
         id="unknown", question="What is not known?", parts=(Part(says=(" ".join(said),), points=points),)
