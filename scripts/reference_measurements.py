@@ -52,6 +52,8 @@ with.
 | `weights_gib_per_gpu` | replaces it | nothing |
 | `ready_s` | replaces it, from the same `storage` | draw it towards them, from the same `storage` |
 
+- A run of the same configuration but for **the engine's version** corrects loads of the same lengths by its ratio, and memory by its
+  difference; the interval stays as wide as the prediction's.
 - Of several runs of one load, the median counts; of KV caches, the least.
 - Where the rate was not measured but both latencies were, it follows from them (Little's law), and the time per token from the rate.
 - A model that is neither in the spec nor in the catalog has no prediction to compare with: its runs are left out, and a warning

@@ -125,7 +125,6 @@ def test_memory_and_start_up_are_taken(tmp_path: Path) -> None:
     "changes",
     [
         {"model": QWEN},
-        {"engine_version": "0.32.0"},
         {"tensor_parallel_size": 1},
         {"kv_cache_dtype": "fp8"},
         {"precision": "fp8"},
@@ -141,6 +140,27 @@ def test_other_configurations_only_pull(tmp_path: Path, changes: dict[str, Any])
     assert plain.performance is not None
     assert plain.performance.tpot_ms is not None
     assert plain.performance.tpot_ms < figures["tpot_ms"][0] < plain.performance.tpot_ms * 1.2
+
+
+def test_another_version_counts_for_its_lengths_with_a_wide_interval(tmp_path: Path) -> None:
+    patient = spec(more=f"{L4}\nlatency: {{tpot_ms: 90}}", requests=20_000)
+    plain = without(patient)
+    assert plain.performance is not None
+    assert plain.performance.tpot_ms is not None
+    wide = plain.performance.tpot_ms_interval
+    assert wide is not None
+    figures = {"tpot_ms": 60.0, "kv_cache_tokens": 100_000}
+    made = planned(tmp_path, run(engine_version="0.32.0", measured=figures), asked=patient)
+    taken = {figure.figure: figure for figure in made.measured}
+    tpot = taken["tpot_ms"]
+    assert tpot.basis == taken["kv_cache_tokens"].basis == "version"
+    assert tpot.used > plain.performance.tpot_ms * 1.3
+    assert tpot.used_interval is not None
+    assert tpot.used_interval[1] / tpot.used_interval[0] == pytest.approx(wide[1] / wide[0])
+    # With other lengths it is one configuration among others.
+    longer = {"input_tokens": 4000, "output_tokens": 500, "concurrency": 8}
+    other = planned(tmp_path, run(engine_version="0.32.0", measured=figures, workload=longer))
+    assert used(other)["tpot_ms"][1] == "others"
 
 
 @pytest.mark.parametrize(

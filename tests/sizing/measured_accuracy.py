@@ -19,37 +19,44 @@ QUANTILES = (0.05, 0.5, 0.9, 0.95, 0.99)
 
 
 @functools.cache
-def residuals() -> dict[tuple[Basis, str], list[tuple[float, float]]]:
-    """By basis and figure: log(measured / corrected) and log(measured / predicted) of every run."""
+def _groups() -> dict[tuple[Any, ...], list[tuple[str | None, Point]]]:
+    """Runs by figure and configuration but for the engine's version, which stands beside each."""
     records = {record["id"]: record for record in measurements()}
-    groups: dict[tuple[Any, ...], list[Point]] = collections.defaultdict(list)
+    groups: dict[tuple[Any, ...], list[tuple[str | None, Point]]] = collections.defaultdict(list)
     for row in rows():
         record = records[row["id"]]
         key = (
-            row["quantity"], record["config"], row["gpu"], row["engine"], row["engine_version"], row["quantization"],
+            row["quantity"], record["config"], row["gpu"], row["engine"], row["quantization"],
             *(record[k] for k in ("tensor_parallel_size", "pipeline_parallel_size", "weight_dtype", "kv_cache_dtype")),
         )  # fmt: skip
         concurrency = record["concurrency"]
-        groups[key].append(
-            Point(
-                load=Load(
-                    input_tokens=record["input_tokens"],
-                    output_tokens=record["output_tokens"],
-                    concurrency=concurrency,
-                ),
-                in_flight=concurrency or AT_ONCE,
-                log_ratio=math.log(row["measured"] / row["predicted"]),
-                on="",
-            )
+        point = Point(
+            load=Load(
+                input_tokens=record["input_tokens"],
+                output_tokens=record["output_tokens"],
+                concurrency=concurrency,
+            ),
+            in_flight=concurrency or AT_ONCE,
+            log_ratio=math.log(row["measured"] / row["predicted"]),
+            on="",
         )
+        groups[key].append((row["engine_version"], point))
+    return groups
+
+
+@functools.cache
+def residuals() -> dict[tuple[Basis, str], list[tuple[float, float]]]:
+    """By basis and figure: log(measured / corrected) and log(measured / predicted) of every run."""
     found: dict[tuple[Basis, str], list[tuple[float, float]]] = collections.defaultdict(list)
-    for key, points in groups.items():
+    for key, runs in _groups().items():
         name = NAMES[key[0]]
-        for point in points:
-            # Repeats of one load are left out together: they are compared under "measured" only.
-            others = tuple(p for p in points if p.load != point.load)
-            if others and (made := find(name, Trend(points=others), point.load, point.in_flight)):
-                found[made.basis, name].append((point.log_ratio - made.log_ratio, point.log_ratio))
+        for version, point in runs:
+            # Repeats of one load are left out together: they are no other loads.
+            same = tuple(p for v, p in runs if v == version and p.load != point.load)
+            versions = tuple(p for v, p in runs if v != version and version and v)
+            for trend in (Trend(points=same), Trend(versions=versions)):
+                if made := find(name, trend, point.load, point.in_flight):
+                    found[made.basis, name].append((point.log_ratio - made.log_ratio, point.log_ratio))
     return found
 
 

@@ -220,6 +220,12 @@ def test_a_run_of_the_same_configuration_makes_predictions_better(basis: Basis, 
     assert corrected < plain * 0.6
 
 
+@pytest.mark.parametrize("name", measured.SPEEDS)
+def test_a_run_of_another_version_does_too(name: str) -> None:
+    corrected, plain = measured_accuracy.median_errors("version", name)
+    assert corrected < plain
+
+
 def test_between_measured_loads_rates_are_within_two_percent() -> None:
     assert measured_accuracy.median_errors("between", "output_tokens_per_s")[0] < 0.02
     assert measured_accuracy.median_errors("between", "tpot_ms")[0] < 0.02

@@ -107,7 +107,7 @@ class MeasuredFigure(Struct):
         Basis,
         Meta(
             description="measured: at this very load or with these settings; between, beyond: of the measured loads; "
-            "lengths: of requests of other lengths; settings: with other settings; others: drawn towards runs of other "
+            "lengths: of requests of other lengths; settings: with other settings; version: of another version of the engine; others: drawn towards runs of other "
             "configurations on this GPU"
         ),
     ]

@@ -30,8 +30,8 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def own(self) -> bool:
-        """Whether runs of the very configuration are among them."""
-        return self.memory is not None or any(trend.points for trend in self.trends.values())
+        """Whether runs of the very configuration are among them, in whatever version of the engine."""
+        return self.memory is not None or any(t.points or t.versions for t in self.trends.values())
 
 
 class _Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,9 +120,11 @@ class Evidence:
         ]
         same = [known for known in related if known.configuration == mine]
         others = [known for known in related if known.configuration != mine]
+        versions = [known for known in others if _but_version(known.configuration) == _but_version(mine)]
+        trends = {name: _trend(name, same, versions, others) for name in SPEEDS}
         return Correction(
-            trends={name: trend for name in SPEEDS if (trend := _trend(name, same, others)) is not None},
-            memory=_memory(same, candidate.settings),
+            trends={name: trend for name, trend in trends.items() if trend is not None},
+            memory=_memory(same, candidate.settings) or _memory_of_versions(versions),
             start=_start(same, others, storage),
         )
 
@@ -271,8 +273,13 @@ def _speeds(run: Run, load: Load, expected_ttft_ms: float) -> dict[str, float]:
     return found
 
 
-def _trend(name: str, same: list[_Known], others: list[_Known]) -> Trend | None:
-    points = tuple(
+def _but_version(configuration: tuple[Any, ...]) -> tuple[Any, ...]:
+    checkpoint, engine, _, *rest = configuration
+    return checkpoint, engine, *rest
+
+
+def _points(name: str, runs: list[_Known]) -> tuple[Point, ...]:
+    return tuple(
         Point(
             load=Load(
                 input_tokens=k.run.workload.input_tokens,
@@ -283,14 +290,19 @@ def _trend(name: str, same: list[_Known], others: list[_Known]) -> Trend | None:
             log_ratio=k.ratios[name],
             on=k.run.measured_on,
         )
-        for k in same
+        for k in runs
         if name in k.ratios and k.run.workload is not None
     )
+
+
+def _trend(name: str, same: list[_Known], versions: list[_Known], others: list[_Known]) -> Trend | None:
+    points = _points(name, same)
     related = [k for k in others if name in k.ratios]
     if not points and not related:
         return None
     return Trend(
         points=points,
+        versions=_points(name, versions),
         others=_by_configuration([(k, k.ratios[name]) for k in related]),
         other_runs=len(related),
         others_on=max((k.run.measured_on for k in related), default=""),
@@ -324,6 +336,12 @@ def _memory(same: list[_Known], settings: Settings) -> MemoryKnown | None:
         weight_runs=len(weighed),
         on=max(k.run.measured_on for k in (*counted, *weighed)),
     )
+
+
+def _memory_of_versions(versions: list[_Known]) -> MemoryKnown | None:
+    """Another version of the engine may divide memory otherwise, which its own prediction counts with."""
+    known = _memory(versions, Settings(engine=""))
+    return None if known is None else msgspec.structs.replace(known, other_version=True)
 
 
 def _start(same: list[_Known], others: list[_Known], storage: str) -> Found | None:

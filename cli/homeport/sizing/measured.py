@@ -26,6 +26,7 @@ BASES: dict[Basis, str] = {
     "beyond": "beyond the measured loads",
     "lengths": "measured with other lengths",
     "settings": "measured with other settings",
+    "version": "measured with another version",
     "others": "drawn towards runs of other configurations",
 }
 LATENCIES = ("ttft_ms", "tpot_ms")
@@ -36,6 +37,8 @@ SAME_LENGTH = 0.05
 OTHERS = 8.0
 """Other configurations pull with n / (n + 8) of their median ratio. A prior: on published measurements, where the
 constants know the engine and the GPU already, any pull made predictions slightly worse, and a light one did no harm."""
+UNSURE: tuple[Basis, ...] = ("version", "others")
+"""Corrections that published runs are too few to give an interval of: it stays as wide as the prediction's."""
 OTHERS_CORRECT = ("tpot_ms", "output_tokens_per_s")
 """TTFT depends on how a benchmark sends its requests: a ratio of other configurations made it much worse."""
 
@@ -50,9 +53,11 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trend(msgspec.Struct, frozen=True, kw_only=True):
-    """What runs say of one figure: points of the same configuration, and one ratio of each other configuration."""
+    """What runs say of one figure: points of the same configuration, of it in other versions of the engine, and one
+    ratio of each other configuration."""
 
     points: tuple[Point, ...] = ()
+    versions: tuple[Point, ...] = ()
     others: tuple[float, ...] = ()
     other_runs: int = 0
     others_on: str = ""
@@ -109,6 +114,10 @@ def find(name: str, trend: Trend, load: Load, in_flight: float) -> Found | None:
     """
     if trend.points:
         return _of_points(trend.points, load, in_flight)
+    # Carried between versions a ratio made published runs' errors smaller at the same lengths, and larger at others.
+    alike = tuple(p for p in trend.versions if _apart(p.load, load) <= SAME_LENGTH)
+    if alike:
+        return msgspec.structs.replace(_of_points(alike, load, in_flight), basis="version")
     if trend.others and name in OTHERS_CORRECT:
         return Found(
             log_ratio=shrunk(trend.others), basis="others", runs=trend.other_runs, on=trend.others_on
@@ -241,7 +250,7 @@ def perform(
                 used_interval=after,
             )
         )
-    measured = plain.measured_gpu or any(t.basis != "others" for t in taken)
+    measured = plain.measured_gpu or any(t.basis not in UNSURE for t in taken)
     return msgspec.structs.replace(plain, measured_gpu=measured, **changed), tuple(taken)
 
 
@@ -249,7 +258,7 @@ def _interval(
     name: str, found: Found, used: float, plain: tuple[float, float] | None, ratio: float
 ) -> tuple[float, float] | None:
     """Of the same configuration: the band that corrections kept on published runs; else the prediction's, moved."""
-    if found.basis == "others":
+    if found.basis in UNSURE:
         return None if plain is None else (plain[0] * ratio, plain[1] * ratio)
     band = residuals()[found.basis][name]
     return used * math.exp(min(band["0.05"], 0.0)), used * math.exp(max(band["0.95"], 0.0))
@@ -286,7 +295,7 @@ def capacity(
             basis = bases.get(name)
             room = (
                 plain_margins[name.removesuffix("_ms")]
-                if basis is None or basis == "others"
+                if basis is None or basis in UNSURE
                 else margin(name, basis, percentile)
             )
             if value * room > limit:
@@ -319,7 +328,8 @@ class MemoryKnown(msgspec.Struct, frozen=True, kw_only=True):
     """What runs of the same configuration say of memory.
 
     `tokens` are of the very settings; `more_tokens` is measured less predicted, of other settings (share of memory,
-    lengths, batches), whose difference is taken as the same. `weights_gib` does not depend on them.
+    lengths, batches) or another version of the engine (`other_version`), whose difference is taken as the same.
+    `weights_gib` does not depend on them.
     """
 
     tokens: int | None = None
@@ -328,6 +338,7 @@ class MemoryKnown(msgspec.Struct, frozen=True, kw_only=True):
     token_runs: int = 0
     weight_runs: int = 0
     on: str = ""
+    other_version: bool = False
 
 
 def memory(plain: Memory, known: MemoryKnown) -> tuple[Memory, tuple[Taken, ...]]:
@@ -347,7 +358,7 @@ def memory(plain: Memory, known: MemoryKnown) -> tuple[Memory, tuple[Taken, ...]
             kv_cache_tokens=int(plain.kv_cache_tokens * share),
         )
         taken.append(
-            _taken("weights_gib_per_gpu", "GiB", plain.weights_gib, known.weights_gib, "measured", known.weight_runs, known)
+            _taken("weights_gib_per_gpu", "GiB", plain.weights_gib, known.weights_gib, "version" if known.other_version else "measured", known.weight_runs, known)
         )  # fmt: skip
     tokens = known.tokens
     if tokens is None and known.more_tokens is not None and plain.kv_cache_tokens:
@@ -356,6 +367,7 @@ def memory(plain: Memory, known: MemoryKnown) -> tuple[Memory, tuple[Taken, ...]
         per_token = plain.kv_cache_gib / plain.kv_cache_tokens if plain.kv_cache_tokens else 0.0
         made = msgspec.structs.replace(made, kv_cache_tokens=tokens, kv_cache_gib=tokens * per_token)
         basis: Basis = "measured" if known.tokens is not None else "settings"
+        basis = "version" if known.other_version else basis
         taken.append(
             _taken("kv_cache_tokens", "tokens", plain.kv_cache_tokens, tokens, basis, known.token_runs, known)
         )

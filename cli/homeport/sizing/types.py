@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-Basis = Literal["measured", "between", "beyond", "lengths", "settings", "others"]
+Basis = Literal["measured", "between", "beyond", "lengths", "settings", "version", "others"]
 """What a figure that measured runs corrected rests on (`homeport.sizing.measured.BASES` says it in words)."""
 
 
