@@ -26,6 +26,12 @@ def commands(installed: Installed, work: Path, helm_path: Path | None) -> dict[s
 
     workload = ("--requests-per-day", "100000", "--input-tokens", "1000", "--output-tokens", "500")
     apis = ("gpt-4.1-mini", "gpt-4.1", "claude-3.5-haiku", "claude-sonnet-4")
+    compared = (
+        "--model",
+        "meta-llama/Llama-3.1-70B-Instruct",
+        *workload,
+        *(word for api in apis for word in ("--compare", api)),
+    )
     found = {
         "python -c pass": Command([python, "-c", "pass"], env),
         "--version": homeport("--version"),
@@ -37,13 +43,8 @@ def commands(installed: Installed, work: Path, helm_path: Path | None) -> dict[s
         ),
         "size, 1 case": homeport("size", "--cases", case_file(1)),
         "size, 1,000 cases": homeport("size", "--cases", case_file(1000)),
-        "cost": homeport(
-            "cost",
-            "--model",
-            "meta-llama/Llama-3.1-70B-Instruct",
-            *workload,
-            *(word for api in apis for word in ("--compare", api)),
-        ),
+        "cost": homeport("cost", *compared),
+        "cost --report": homeport("cost", *compared, "--report", str(work / "bill.html")),
     }
     for count in RENDERED:
         spec = _file(work, f"fleet-{count}.yaml", fleet.spec(count))

@@ -66,6 +66,7 @@ GOALS = (
         lambda took, _: took["size, 1,000 cases"].wall_s - took["size, 1 case"].wall_s,
     ),
     Goal("`cost` with four APIs to compare with", "s", 1.5, None, lambda took, _: took["cost"].wall_s),
+    Goal("the same with a report", "s", 1.5, None, lambda took, _: took["cost --report"].wall_s),
     Goal(
         "Pulumi program with 200 objects under mocks / the same with typed classes", "x", 0.6, 0.36,
         _wall("pulumi untyped", "pulumi typed"),
