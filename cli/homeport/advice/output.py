@@ -28,12 +28,12 @@ SCHEMA_VERSION = 1
 class Pulls(msgspec.Struct, frozen=True, kw_only=True):
     """The sums of weight x lean of both sides, and the verdict that follows from them alone."""
 
-    api: float
-    self_hosted: float
+    api: Annotated[float, Meta(description="weight x lean of all criteria that point to an API, added")]
+    self_hosted: Annotated[float, Meta(description="the same of those that point to own hosting")]
     decisive_ratio: Annotated[
         float, Meta(description="A side wins when its pull is so many times the other's")
     ]
-    verdict: Verdict
+    verdict: Annotated[Verdict, Meta(description="what they alone would say")]
 
 
 class OwnHosting(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +67,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         tuple[SplitCost, ...],
         Meta(description="What splits cost, where the spec says which share of requests is what"),
     ]
-    self_hosted: OwnHosting
+    self_hosted: Annotated[OwnHosting, Meta(description="what own hosting would be, and its bill")]
     apis: tuple[ApiStanding, ...]
     operations: Operations
     regime: RegimeStanding | None

@@ -1,9 +1,10 @@
 """What advice is made of. `None` is unknown or not said, never zero."""
 
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from homeport.catalog.types import Benchmark, Row
 from homeport.planning.compliance import Gap
@@ -30,8 +31,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """One task of operations, on both sides."""
 
     task: str
-    api: str
-    self_hosted: str
+    api: Annotated[str, Meta(description="what it takes with an API")]
+    self_hosted: Annotated[str, Meta(description="what it takes with own hosting")]
 
 
 class Operations(Row, frozen=True, kw_only=True):
@@ -98,11 +99,11 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
 class Constraint(msgspec.Struct, frozen=True, kw_only=True):
     """Something that no weight outweighs: the verdicts that it `bars`, why, and what alone would lift it."""
 
-    id: str
-    bars: tuple[Verdict, ...]
-    because: str
+    id: Annotated[str, Meta(description="air_gap, privacy, regulation or residency")]
+    bars: Annotated[tuple[Verdict, ...], Meta(description="verdicts that it rules out")]
+    because: Annotated[str, Meta(description="why it holds")]
     facts: tuple[Fact, ...]
-    lifted_by: str | None
+    lifted_by: Annotated[str | None, Meta(description="what alone would lift it")]
 
 
 class Criterion(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,14 +113,14 @@ class Criterion(msgspec.Struct, frozen=True, kw_only=True):
     verdict (None: none does).
     """
 
-    id: str
+    id: Annotated[str, Meta(description="name of the criterion, as `--weight` takes it")]
     question: str
     answer: str | None
     points_to: Side
-    lean: float
-    weight: float
+    lean: Annotated[float, Meta(description="from -1 (API) to 1 (own hosting); 0 points nowhere")]
+    weight: Annotated[float, Meta(description="how much it counts; an assumption unless the spec says it")]
     pull: float
-    because: str
+    because: Annotated[str, Meta(description="why it points there")]
     facts: tuple[Fact, ...]
     flag: str | None
     flips_at: str | None = None
@@ -139,19 +140,23 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Flip(msgspec.Struct, frozen=True, kw_only=True):
     """A single change that gives another verdict. `size` is how far it moves the pulls; lifting a constraint has none."""
 
-    criterion: str
-    change: str
-    verdict: Verdict
-    size: float | None
+    criterion: Annotated[str, Meta(description="the criterion or the constraint that changes")]
+    change: Annotated[str, Meta(description="the change, as a spec or a user would say it")]
+    verdict: Annotated[Verdict, Meta(description="the verdict after it")]
+    size: Annotated[
+        float | None, Meta(description="how far it moves weight x lean; null: it lifts a constraint")
+    ]
 
 
 class SplitCost(msgspec.Struct, frozen=True, kw_only=True):
     """What a split between own servers and an API costs, and why it is not allowed (None: it is)."""
 
-    name: str
+    name: Annotated[str, Meta(description="which requests own servers answer")]
     usd_per_month: Decimal | None
     at_least: bool
-    reason: str | None
+    reason: Annotated[
+        str | None, Meta(description="the rule that it breaks, or why it has no price; null: it is allowed")
+    ]
     cheapest: bool
 
 
@@ -163,7 +168,7 @@ class ApiStanding(msgspec.Struct, frozen=True, kw_only=True):
     breakeven_requests_per_day: int | None
     breakeven_reason: str | None
     retired: bool
-    assumed: bool
+    assumed: Annotated[bool, Meta(description="nobody named it: it stands in")]
     usable: bool
     gaps: tuple[Gap, ...]
     reference: str | None
@@ -174,25 +179,27 @@ class ApiStanding(msgspec.Struct, frozen=True, kw_only=True):
 class ControlStanding(msgspec.Struct, frozen=True, kw_only=True):
     """A control that the regime asks for: the rule, what homeport does, and what is the user's."""
 
-    control: str
+    control: Annotated[str, Meta(description="id of the control")]
     title: str
-    because: str
-    homeport: str
-    yours: str
+    because: Annotated[str, Meta(description="the rule or the field that asks for it")]
+    homeport: Annotated[str, Meta(description="what homeport renders or refuses for it")]
+    yours: Annotated[str, Meta(description="what remains the user's")]
 
 
 class RegimeStanding(msgspec.Struct, frozen=True, kw_only=True):
     """The regime: what it says of both sides, its controls, and the duties that no tool takes over."""
 
-    id: str
+    id: Annotated[str, Meta(description="the regime, as compliance.regime takes it")]
     title: str
-    api: str
-    own: str
+    api: Annotated[str, Meta(description="what it says of closed APIs")]
+    own: Annotated[str, Meta(description="what it says of own hosting")]
     controls: tuple[ControlStanding, ...]
-    duties: tuple[str, ...]
+    duties: Annotated[tuple[str, ...], Meta(description="what no deployment takes over")]
     source: str
     as_of: str
-    unverified: tuple[str, ...]
+    unverified: Annotated[
+        tuple[str, ...], Meta(description="parts of the regime's data that nobody has checked")
+    ]
 
 
 class Mend(msgspec.Struct, frozen=True, kw_only=True):
