@@ -8,18 +8,36 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    if sys.argv[1:] == ["--version"]:
-        from homeport import __version__
+    try:
+        code = _run(sys.argv[1:])
+    except KeyboardInterrupt:  # before the commands are there to say so
+        code = 130
+    _leave(code)
 
-        print(f"homeport {__version__}")  # noqa: T201 - this is the answer, and nothing else is imported for it
-        return
+
+def _run(args: list[str]) -> int:
+    if args == ["--version"]:
+        return _version()
     import gc
 
     # One short run: what is allocated lives until the end, so collecting only costs time.
     gc.disable()
     from homeport.commands.main import run
 
-    _leave(run(sys.argv[1:]))
+    return run(args)
+
+
+def _version() -> int:
+    from homeport import __version__
+
+    try:
+        print(f"homeport {__version__}", flush=True)  # noqa: T201 - this is the answer, and nothing else is imported for it
+    except BrokenPipeError:
+        return 0
+    except OSError as error:
+        print(f"error: cannot write the answer: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return 3
+    return 0
 
 
 def _leave(code: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from homeport.commands.output import Output
+from homeport.commands.output import Output, prepare_streams
 from homeport.text import nearest
 
 # `homeport.errors` (and msgspec with it) is imported where there is an error: a help text needs neither.
@@ -111,6 +111,7 @@ def cli() -> None:
 
 def run(args: list[str]) -> int:
     """Run the command line; return the exit code. Every error that is expected becomes a message."""
+    prepare_streams()
     out = Output()
     try:
         return _invoke(args, out)
@@ -127,6 +128,12 @@ def run(args: list[str]) -> int:
         if isinstance(error, HomeportError):
             report(error, out)
             return error.exit_code
+        if isinstance(error, OSError) and not out.debug:
+            out.error(
+                f"the system refused: {error.strerror or error}"
+                + (f": {error.filename}" if error.filename else "")
+            )
+            return 3
         if out.debug:
             import traceback
 
@@ -146,7 +153,7 @@ def _invoke(args: list[str], out: Output) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except SystemExit:
-        # click's own answer to a closed pipe, whoever asks: the reader has what it wanted.
+        # click's own answer to a closed pipe: messages never get here, so it is the reader of the answer who left.
         _silence_stdout()
         return 0
     except click.Abort:
@@ -186,7 +193,7 @@ def report(error: "HomeportError", out: Output) -> None:
         from homeport.commands.specs import describe
 
         for text in describe(error):
-            click.echo(text, err=True)
+            out.problem(text)
         return
     if isinstance(error, EnvironmentProblem | NotFoundError):
         out.error(str(error), help=error.help)

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Literal, TextIO
 
 import click
@@ -10,6 +11,26 @@ import click
 Color = Literal["auto", "always", "never"]
 Format = Literal["table", "json", "yaml"]
 SCHEMA_VERSION = 1
+
+
+def prepare_streams() -> None:
+    """Make the three streams usable, whatever the shell and the locale did to them.
+
+    What goes into a file or a pipe is UTF-8 under every locale, so that the bytes are the same; a terminal that lacks a
+    character shows `?`. A stream that the shell closed refuses to be written to, and reads as empty.
+    """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - as long as the run
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            # Read-only: every write fails, as it does on the closed stream.
+            setattr(sys, name, open(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+        elif hasattr(stream, "reconfigure"):
+            if stream.isatty():
+                stream.reconfigure(errors="replace")
+            else:
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 class Output:
@@ -35,8 +56,19 @@ class Output:
         return click.style(text, **style) if self.colored(stream or sys.stdout) else text
 
     def data(self, text: str) -> None:
-        """Write an answer to stdout, as it is, with a line end."""
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        """Write an answer to stdout, as it is, with a line end.
+
+        Raises EnvironmentProblem where stdout cannot take it (a full disk, a closed stream).
+        """
+        try:
+            sys.stdout.write(text if text.endswith("\n") else text + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            from homeport.errors import EnvironmentProblem
+
+            raise EnvironmentProblem(f"cannot write the answer: {error.strerror}") from error
 
     def structured(self, value: Any, fmt: Format) -> None:
         """Write `value` (Structs, dicts, lists) as JSON or YAML; Decimals are numbers in both."""
@@ -61,7 +93,7 @@ class Output:
     def message(self, text: str) -> None:
         """Write a message to stderr unless --quiet."""
         if not self.quiet:
-            click.echo(text, err=True, color=self.colored(sys.stderr))
+            self._say(text)
 
     def detail(self, text: str) -> None:
         """Write a message to stderr only with --verbose."""
@@ -75,14 +107,23 @@ class Output:
     def error(self, text: str, help: str | None = None) -> None:  # noqa: A002
         """Write an error to stderr, always, with what to do next."""
         label = self.style("error:", stream=sys.stderr, fg="red", bold=True)
-        click.echo(f"{label} {text}", err=True, color=self.colored(sys.stderr))
+        self._say(f"{label} {text}")
         if help:
             self.hint(help)
 
     def hint(self, text: str) -> None:
         """Write what to do next to stderr, always."""
         label = self.style("help:", stream=sys.stderr, fg="cyan", bold=True)
-        click.echo(f"{label} {text}", err=True, color=self.colored(sys.stderr))
+        self._say(f"{label} {text}")
+
+    def problem(self, text: str) -> None:
+        """Write the whole text of a problem to stderr, always."""
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        # Nobody reading messages (a closed pipe, a full disk) changes nothing about the run or its exit code.
+        with suppress(OSError):
+            click.echo(text, err=True, color=self.colored(sys.stderr))
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
         """Write rows under headers to stdout, columns aligned; `right` are the columns of numbers."""

@@ -29,7 +29,7 @@ DEFAULT_FOLDER = "manifests"
 @click.option(
     "-o",
     "--output",
-    "target",
+    "folder",
     metavar="DIR",
     default=DEFAULT_FOLDER,
     show_default=True,
@@ -40,7 +40,7 @@ DEFAULT_FOLDER = "manifests"
 @prices_option
 @common_options
 @click.pass_obj
-def render(out: Output, options: SpecOptions, *, target: str, dry_run: bool, force: bool) -> None:
+def render(out: Output, options: SpecOptions, *, folder: str, dry_run: bool, force: bool) -> None:
     """Write the Kubernetes manifests of a plan.
 
     The folder is a kustomization: `kubectl apply -k DIR` deploys it. Files in it that homeport did not write are never
@@ -50,29 +50,29 @@ def render(out: Output, options: SpecOptions, *, target: str, dry_run: bool, for
     from homeport.manifests.render import documents
     from homeport.planning.plan import Planner
 
-    if not target:
+    if not folder:
         raise click.UsageError("-o needs the name of a folder, or '-'")
-    if target == "-" and (dry_run or force):
+    if folder == "-" and (dry_run or force):
         raise click.UsageError("--dry-run and --force are about a folder, and '-o -' prints")
     with options.reading() as loaded:
         plan = Planner(options.base_dir).plan(loaded.spec)
         made = documents(plan)
-    if target == "-":
+    if folder == "-":
         for part in kustomize.stream(made):
             out.data(part)
     else:
-        _write(out, plan, made, target, dry_run=dry_run, force=force)
+        _write(out, plan, made, folder, dry_run=dry_run, force=force)
     _notes(out, plan)
 
 
 def _write(
-    out: Output, plan: "Plan", made: list["Document"], target: str, *, dry_run: bool, force: bool
+    out: Output, plan: "Plan", made: list["Document"], folder: str, *, dry_run: bool, force: bool
 ) -> None:
     from homeport.commands.plan_view import headline
     from homeport.manifests import kustomize, writing
     from homeport.manifests.prerequisites import prerequisites, secrets
 
-    outcome = writing.write(Path(target), kustomize.files(made), force=force, dry_run=dry_run)
+    outcome = writing.write(Path(folder), kustomize.files(made), force=force, dry_run=dry_run)
     if outcome.recovered:
         out.message(f"an earlier run was killed while it wrote; it was {outcome.recovered} first")
     for label, paths in (
@@ -81,7 +81,7 @@ def _write(
         ("removed", outcome.removed),
     ):
         for path in paths:
-            out.detail(f"{label:8} {target.rstrip('/')}/{path}")
+            out.detail(f"{label:8} {folder.rstrip('/')}/{path}")
     counts = [
         f"{len(paths)} {label}"
         for label, paths in (
@@ -95,17 +95,17 @@ def _write(
     for model in plan.models:
         out.message(headline(model, out))
     verb = "would write" if dry_run else "wrote"
-    out.message(f"{verb} {len(made)} objects to {target}: {', '.join(counts)} files")
+    out.message(f"{verb} {len(made)} objects to {folder}: {', '.join(counts)} files")
     if dry_run:
         return
     _say_commands(out, "\nthe cluster needs, unless it has them:", prerequisites(plan, made))
     wanted = secrets(plan)
     if wanted:
         out.message(
-            f"\nthe Secrets need the namespace:\n  kubectl apply -f {target.rstrip('/')}/base/namespace.yaml"
+            f"\nthe Secrets need the namespace:\n  kubectl apply -f {folder.rstrip('/')}/base/namespace.yaml"
         )
         _say_commands(out, None, wanted)
-    out.message(f"\nthen:\n  kubectl apply -k {target}")
+    out.message(f"\nthen:\n  kubectl apply -k {folder}")
 
 
 def _say_commands(out: Output, heading: str | None, needed: "list[Prerequisite]") -> None:

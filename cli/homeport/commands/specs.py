@@ -142,6 +142,8 @@ class SpecOptions:
         assert self.file is not None
         if self.file == "-":
             return sys.stdin.buffer.read(), "<stdin>"
+        if not self.file:
+            raise click.UsageError("-f needs the name of a file, or '-' for stdin")
         path = Path(self.file)
         try:
             return path.read_bytes(), self.file
