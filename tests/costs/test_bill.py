@@ -135,7 +135,7 @@ def test_what_scales_is_billed_by_the_stated_share(planner: Planner) -> None:
     # One replica all month, three half of it.
     assert half.usd_per_month == Decimal("18250.00")
     assert half.lines[0].estimated
-    assert half.lines[0].note == "3 nodes run 50.0% of the month, as given"
+    assert half.lines[0].note == "3 nodes run 50% of the month, as given"
     fixed = planner(usd_per_hour="10", replicas_min=4)(400_000)
     assert self_hosted(fixed, Options(scaled_share=Decimal("0.5"))).usd_per_month == 4 * 7300
 

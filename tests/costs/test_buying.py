@@ -188,6 +188,13 @@ def test_a_cheaper_gpu_never_raises_the_total(
     assert total(low) <= total(high)
 
 
+def test_the_guide_says_what_it_does_not_take(planner: Planner) -> None:
+    options = Options(method="guide", headroom_nodes=1, reserved=Reserved(usd_per_gpu_hour=1))
+    bill = cost(planner(), 100_000, [price()], options)
+    assert bill.self_hosted.usd_per_month == Decimal("10514.40")
+    assert "the guide has figures of its own for costs.reserved, costs.headroom_nodes" in bill.assumptions
+
+
 WAYS = {
     "rented by the hour": Options(),
     "a share of the month": Options(scaled_share=Decimal("0.37")),

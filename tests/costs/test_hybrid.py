@@ -175,6 +175,8 @@ def test_what_is_unknown_stays_unknown() -> None:
     assert by_name(made)["all on own GPUs"].usd_per_month is None
     assert by_name(made)["all on own GPUs"].reason == "a price is unknown"
     assert by_name(made)["all by API"].usd_per_month == Decimal("18250.00")
+    assert by_name(made)["own: personal data"].api_usd_per_month == Decimal("16425.00")
+    assert not made.complete
     assert found(0.1, 0.4, options=Options()).splits[1].at_least
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from homeport.catalog.prices import api_price
 from homeport.costs.bill import cost
-from homeport.costs.output import as_answer, as_csv, json_schema, plain
+from homeport.costs.money import plain
+from homeport.costs.output import as_answer, as_csv, json_schema
 from homeport.costs.table import as_table
 from homeport.costs.types import Bill, Options
 

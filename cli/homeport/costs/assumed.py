@@ -7,12 +7,29 @@ from typing import TYPE_CHECKING
 from homeport.costs import guide
 from homeport.costs.hours import scales
 from homeport.costs.lines import billed
+from homeport.costs.money import plain
 from homeport.costs.own_nodes import keeps_gpus, simulated
 from homeport.costs.types import Options
 from homeport.planning.workload import peak_to_mean
 
 if TYPE_CHECKING:
     from homeport.planning.types import Plan
+
+NOT_IN_GUIDE = (
+    "reserved",
+    "hardware",
+    "replica_hours",
+    "scaled_share",
+    "headroom_nodes",
+    "storage_usd_per_gib_month",
+    "load_balancer_usd_per_hour",
+    "egress_usd_per_month",
+    "platform_usd_per_month",
+    "engineering_usd_per_hour",
+    "engineering_hours_per_week",
+    "fine_tuning",
+)
+"""Inputs that the guide's formulas don't take."""
 
 
 def assumptions(plan: Plan, options: Options) -> list[str]:
@@ -39,6 +56,9 @@ def _guide(plan: Plan, options: Options) -> list[str]:
         f"a GPU for storage, ${guide.NETWORK_USD_PER_GPU_HOUR} a GPU and active hour for network, "
         f"${guide.ENGINEERING_USD_PER_MONTH:,} for engineering, a month of 30 days for APIs"
     ]
+    ignored = [name for name in NOT_IN_GUIDE if getattr(options, name)]
+    if ignored:
+        texts.append(f"the guide has figures of its own for {', '.join(f'costs.{name}' for name in ignored)}")
     if options.gpu_usd_per_hour is None and any(m.gpu and m.gpu.id.startswith("H100") for m in plan.models):
         texts.append(f"an H100 hour costs ${guide.H100_USD_PER_HOUR}, the guide's price")
     return texts
@@ -65,7 +85,9 @@ def _load(plan: Plan, options: Options) -> list[str]:
     if options.hardware is not None:
         texts.append("bought GPUs cost the same whether replicas scale down or not")
     if options.hardware is None and any(pool.capacity == "spot" for pool in plan.pools):
-        texts.append("spot nodes are taken away at short notice; what replaces them meanwhile is not in the bill")
+        texts.append(
+            "spot nodes are taken away at short notice; what replaces them meanwhile is not in the bill"
+        )
     if options.engineering_usd_per_hour is not None:
         texts.append(
             "setting up is not in the month: an hour for an API, 1 to 4 weeks for own hosting, by the guide's table"
@@ -81,17 +103,17 @@ def _apis(options: Options) -> list[str]:
     texts = []
     if options.cached_input_percent:
         texts.append(
-            f"the APIs' caches serve {options.cached_input_percent:f}% of input tokens; writing to a cache is not "
+            f"the APIs' caches serve {plain(options.cached_input_percent):f}% of input tokens; writing to a cache is not "
             "billed, and own servers are planned without such hits"
         )
     if options.batch_percent:
         texts.append(
-            f"{options.batch_percent:f}% of requests can wait for the APIs' batches; own servers answer them at once"
+            f"{plain(options.batch_percent):f}% of requests can wait for the APIs' batches; own servers answer them at once"
         )
     if options.growth_percent:
-        texts.append(f"the load has grown by {options.growth_percent:f}%")
+        texts.append(f"the load has grown by {plain(options.growth_percent):f}%")
     if options.retries_percent:
         texts.append(
-            f"{options.retries_percent:f}% of requests are sent again; own servers and APIs answer both"
+            f"{plain(options.retries_percent):f}% of requests are sent again; own servers and APIs answer both"
         )
     return texts

@@ -41,18 +41,20 @@ ALL_API, PRIVATE, BULK, OWN = (
     "all on own GPUs",
 )
 SIMPLE_ONLY = "own: simple"
+UNPRICED = "a price is unknown"
 
 
 class _Cost(msgspec.Struct, frozen=True, kw_only=True):
-    own: Decimal
-    api: Decimal
+    """USD a month of both parts of a split; None is unknown."""
+
+    own: Decimal | None
+    api: Decimal | None
     at_least: bool
-    own_requests: Decimal
     deployments: tuple[Deployment, ...]
 
     @property
-    def total(self) -> Decimal:
-        return self.own + self.api
+    def total(self) -> Decimal | None:
+        return None if self.own is None or self.api is None else self.own + self.api
 
 
 def hybrid(replanner: Replanner, prices: Sequence[ApiPrice], options: Options) -> Hybrid:
@@ -91,7 +93,7 @@ def hybrid(replanner: Replanner, prices: Sequence[ApiPrice], options: Options) -
         simple_share=pricer.simple_share(),
         splits=tuple(msgspec.structs.replace(split, cheapest=split is winner) for split in splits),
         cheapest=winner.name if winner else None,
-        complete=complete,
+        complete=complete and all(split.reason != UNPRICED for split in splits),
     )
 
 
@@ -143,42 +145,38 @@ class _Pricer:
             reason = (
                 f"cannot be planned: {str(error).splitlines()[0] if str(error) else 'no plan carries it'}"
             )
-        unpriced = cost is None and reason is None
         if cut_off and own_share < 1:
             reason = "compliance.air_gapped allows no API"
         elif own_share < private:
             reason = f"{percent(private)} of requests hold personal data and never go to an API"
+        own, api = (cost.own, cost.api) if cost else (None, None)
         return Split(
             name=name,
             own_share=own_share,
             own_requests_per_day=self.total * own_share,
             api_requests_per_day=self.total * (1 - own_share),
-            own_usd_per_month=cents(cost.own) if cost else None,
-            api_usd_per_month=cents(cost.api) if cost else None,
-            usd_per_month=cents(cost.own) + cents(cost.api) if cost else None,
+            own_usd_per_month=None if own is None else cents(own),
+            api_usd_per_month=None if api is None else cents(api),
+            usd_per_month=None if own is None or api is None else cents(own) + cents(api),
             at_least=cost is not None and cost.at_least,
             allowed=reason is None,
-            reason="a price is unknown" if unpriced and reason is None else reason,
+            reason=UNPRICED if reason is None and cost is not None and cost.total is None else reason,
             deployments=cost.deployments if cost else (),
         )
 
-    def cost(self, part: Callable[[Workload], Decimal]) -> _Cost | None:
-        """Return what a split costs a month, None where a price is unknown. Raises what planning raises."""
+    def cost(self, part: Callable[[Workload], Decimal]) -> _Cost:
+        """Return what a split costs a month. Raises what planning raises."""
         api = self._api(part)
-        if api is None:
-            return None
         share = self._mean(part)
         if not share:
-            return _Cost(own=Decimal(0), api=api, at_least=False, own_requests=Decimal(0), deployments=())
+            return _Cost(own=Decimal(0), api=api, at_least=False, deployments=())
         plan = self.whole if share == 1 else self._plan(part)
         bill = self_hosted(plan, scaled(self.options, share))
-        if bill.usd_per_month is None or nodes_usd_per_month(bill) is None:
-            return None
+        priced = nodes_usd_per_month(bill) is not None
         return _Cost(
-            own=bill.usd_per_month,
+            own=bill.usd_per_month if priced else None,
             api=api,
             at_least=bill.at_least,
-            own_requests=self.total * share,
             deployments=deployments(plan),
         )
 
@@ -239,20 +237,24 @@ class _Pricer:
     def _at(self, step: int) -> _Cost | None:
         if step not in self._known:
             try:
-                self._known[step] = self.cost(partial(_own_part, step=step))
+                made = self.cost(partial(_own_part, step=step))
+                self._known[step] = None if made.total is None else made
             except HomeportError:
                 self._known[step] = None
         return self._known[step]
 
     def _bound(self, low: int, high: int) -> Decimal:
         first, last = self._at(low), self._at(high)
-        assert first is not None, "only priced stretches are searched"
-        assert last is not None, "only priced stretches are searched"
-        return first.own + last.api
+        own = None if first is None else first.own
+        api = None if last is None else last.api
+        assert own is not None, "only priced stretches are searched"
+        assert api is not None, "only priced stretches are searched"
+        return own + api
 
 
 def _total(cost: _Cost | None) -> Decimal:
-    return Decimal("Infinity") if cost is None else cost.total
+    known = None if cost is None else cost.total
+    return Decimal("Infinity") if known is None else known
 
 
 def _with(spec: Spec, part: Callable[[Workload], Decimal], *, keep_all: bool = False) -> Spec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from homeport.costs.hybrid import percent
+from homeport.costs.hybrid import UNPRICED, percent
 from homeport.costs.table import Style, columns, money, number
 
 if TYPE_CHECKING:
@@ -40,8 +40,10 @@ def as_block(hybrid: Hybrid, bold: Style) -> str:
     rest = 1 - max(split.own_share for split in hybrid.splits if split.own_share < 1)
     if hybrid.simple_share and rest:
         lines.append(f"  all on own GPUs: the own model also answers the {percent(rest)} that are not simple")
-    if not hybrid.complete:
-        lines.append("  a cheaper split may lie between: more plans than one run makes")
+    if any(split.reason == UNPRICED for split in hybrid.splits):
+        lines.append("  ✔ is the cheapest of those whose price is known")
+    elif not hybrid.complete:
+        lines.append("  a cheaper split may lie between: finding it takes more plans than one run makes")
     return "\n".join(lines)
 
 

@@ -24,6 +24,13 @@ def rounded(number: Decimal, decimals: str) -> Decimal:
     return number.quantize(Decimal(decimals), context=WIDE)
 
 
+def plain(number: Decimal) -> Decimal:
+    """Return a number with at most six decimals and no trailing zeros or exponent, as people write it."""
+    short = rounded(number, "0.000001").normalize()
+    exponent = short.as_tuple().exponent
+    return rounded(short, "1") if isinstance(exponent, int) and exponent > 0 else short
+
+
 def cents(amount: Decimal) -> Decimal:
     """Round an amount to the cent, halves up."""
     return amount.quantize(CENT, rounding=ROUND_HALF_UP, context=WIDE)

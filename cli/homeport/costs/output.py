@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from homeport.costs.money import rounded
+from homeport.costs.money import plain
 from homeport.costs.types import (
     Against,
     ApiBill,
@@ -158,13 +158,6 @@ def _plain_lines(lines: tuple[Line, ...]) -> tuple[Line, ...]:
         )
         for line in lines
     )
-
-
-def plain(number: Decimal) -> Decimal:
-    """Return a number with at most six decimals and no trailing zeros or exponent, as people write it."""
-    short = rounded(number, "0.000001").normalize()
-    exponent = short.as_tuple().exponent
-    return rounded(short, "1") if isinstance(exponent, int) and exponent > 0 else short
 
 
 def as_csv(bill: Bill) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from homeport.costs.hours import least_nodes, nodes_by_hour, start_hours
 from homeport.costs.lines import GIVEN, billed, given, unknown
-from homeport.costs.money import DAYS_PER_MONTH, HOURS_PER_MONTH, cents, decimal
+from homeport.costs.money import DAYS_PER_MONTH, HOURS_PER_MONTH, cents, decimal, plain
 from homeport.costs.types import Line, Options
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _hours(pool: Pool, plan: Plan, options: Options, reserved: int) -> tuple[Dec
     scaled = pool.node_count - stay
     hours = HOURS_PER_MONTH * (count - scaled + scaled * options.scaled_share)
     verb = "node runs" if scaled == 1 else "nodes run"
-    return hours, [f"{scaled} {verb} {options.scaled_share * 100:f}% of the month, as given"]
+    return hours, [f"{scaled} {verb} {plain(options.scaled_share * 100):f}% of the month, as given"]
 
 
 def _headroom(pool: Pool, options: Options, *, reserved_all: bool) -> Line:

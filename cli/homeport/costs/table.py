@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import pairwise
 
-from homeport.costs.output import UNKNOWN, plain
+from homeport.costs.money import plain
+from homeport.costs.output import UNKNOWN
 from homeport.costs.types import ApiBill, Bill, Breakeven, Deployment, Line, SelfHosted, Sensitivity
 
 METHODS = {"load": "load-aware method", "guide": "the guide's method"}
