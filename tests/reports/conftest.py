@@ -51,7 +51,21 @@ SPLIT = LLAMA.replace("name: support", "name: split").replace(
     "output_tokens: 500", "output_tokens: 500, personal_data_share: 0.3, simple_share: 0.4"
 )
 
-SPECS = {"support": LLAMA, "fleet": FLEET, "alone": ALONE, "simulated": SIMULATED, "split": SPLIT}
+MODELS = ("Qwen/Qwen3-8B", "Qwen/Qwen3-32B", "meta-llama/Llama-3.1-8B-Instruct")
+MANY = "version: 1\nname: many\ntarget: {platform: gke}\ncompare: [gpt-4.1]\nmodels:\n" + "".join(
+    f"  - {{name: model-{i}, model: {MODELS[i % 3]}, "
+    f"workload: {{requests_per_day: {10000 + 7000 * i}, input_tokens: 800, output_tokens: 200}}}}\n"
+    for i in range(24)
+)
+
+SPECS = {
+    "support": LLAMA,
+    "fleet": FLEET,
+    "many": MANY,
+    "alone": ALONE,
+    "simulated": SIMULATED,
+    "split": SPLIT,
+}
 
 
 @pytest.fixture(scope="session")

@@ -189,6 +189,16 @@ def test_a_fleet_tells_models_that_are_alike_once(made: Callable[[str], Path]) -
     assert "sorter and sorter-two: Qwen/Qwen3-8B" in text
 
 
+def test_a_large_fleet_has_a_chart_that_can_be_read(made: Callable[[str], Path]) -> None:
+    page = made("many").read_text(encoding="utf-8")
+    chart = page[page.index('id="items-1-chart-1-title"') :]
+    assert chart[: chart.index("</figure>")].count("<rect") <= 30
+    text = read(made("many")).text
+    assert "weights, a volume for each replica: no price" in text, "one for all deployments"
+    assert "homeport plan --all lists every one" in text
+    assert all(f"model-{i}" in text for i in range(24))
+
+
 def test_a_split_is_shown_with_the_cheapest_marked(
     made: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

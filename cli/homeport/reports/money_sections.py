@@ -1,21 +1,20 @@
-"""The sections that a bill answers: what a month costs, from which load on own hosting is cheaper, what moves it."""
+"""The sections that compare: what a month costs, from which load on own hosting is cheaper, what moves that."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 
-from homeport.costs.output import UNKNOWN
-from homeport.costs.table import number, unit_price
-from homeport.costs.types import ApiBill, Bill, Line, Sensitivity
+from homeport.costs.table import number
+from homeport.costs.types import ApiBill, Bill, Sensitivity
+from homeport.reports.amounts import api_name, difference, least, own_total, remarks, saving
 from homeport.reports.bars import Bar, bars
 from homeport.reports.curve import answer, curve_chart, style_of
+from homeport.reports.items_section import unpriced
 from homeport.reports.sources import Sources, cells
 from homeport.reports.tornado import tornado
-from homeport.reports.types import Cell, Column, Part, Row, Section, Table
+from homeport.reports.types import Column, Part, Row, Section, Table
 from homeport.reports.words import several, usd, usd_exact
 
-MEASURED_IN_BULK = ("GiB", "million tokens")
 CURVE_ROWS = 12
 """Rows of the table beside the curves, about."""
 TORNADOES = 4
@@ -67,77 +66,6 @@ def totals(bill: Bill, sources: Sources) -> Section:
         id="totals",
         question="Own hosting or an API: what does a month cost?",
         parts=(Part(says=(_totals_say(bill),), charts=(chart,), tables=(table,)),),
-    )
-
-
-def items(bill: Bill, sources: Sources) -> Section:
-    """The bill of own hosting by item, and the APIs' lines."""
-    own = bill.self_hosted
-    ordered = sorted(
-        own.lines, key=lambda line: (line.usd_per_month is None, -(line.usd_per_month or Decimal(0)))
-    )
-    chart = bars(
-        "The bill of own hosting, US dollars a month",
-        _items_say(bill),
-        [
-            Bar(label=_who(line, bill), amount=line.usd_per_month, shown=usd(line.usd_per_month), style="own")
-            for line in ordered
-        ],
-        note="A dashed box is an amount that nobody gave." if own.at_least else "",
-    )
-    table = Table(
-        caption="Own hosting, line by line",
-        columns=(
-            Column(title="Item"),
-            Column(title="Quantity", number=True),
-            Column(title="Unit price, $", number=True),
-            Column(title="$ a month", number=True),
-            Column(title="Remarks"),
-        ),
-        rows=(
-            *(
-                Row(
-                    cells=_line(
-                        line, _who(line, bill), sources.cite(f"price of {line.item}", line.source, line.as_of)
-                    )
-                )
-                for line in own.lines
-            ),
-            Row(cells=cells("Total", "", "", least(bill) + usd_exact(own.usd_per_month), ""), kind="total"),
-        ),
-    )
-    parts = [Part(says=(_items_say(bill),), charts=(chart,), tables=(table,))]
-    if bill.api:
-        parts.append(Part(tables=(_api_lines(bill, sources),)))
-    return Section(id="items", question="What is in the bill?", parts=tuple(parts))
-
-
-def _api_lines(bill: Bill, sources: Sources) -> Table:
-    several_models = len(bill.deployments) > 1
-    rows = []
-    for api in bill.api:
-        for line in api.lines:
-            what = line.item + (f" ({several(line.models)})" if several_models else "")
-            cited = sources.cite(f"prices of {api.model}", line.source, line.as_of)
-            rows.append(
-                Row(cells=_line(line, f"{api.model}: {what}", cited, unverified=bool(api.unverified)))
-            )
-        rows.append(
-            Row(
-                cells=cells(f"{api_name(api)}: total", "", "", usd_exact(api.usd_per_month), ""), kind="total"
-            )
-        )
-    return Table(
-        caption="The lines of each API",
-        folded=True,
-        columns=(
-            Column(title="Item"),
-            Column(title="Quantity", number=True),
-            Column(title="Unit price, $", number=True),
-            Column(title="$ a month", number=True),
-            Column(title="Remarks"),
-        ),
-        rows=tuple(rows),
     )
 
 
@@ -286,49 +214,6 @@ def _swing_says(found: Sensitivity, now: Decimal) -> str:
     )
 
 
-def least(bill: Bill) -> str:
-    """Return "at least " where a line of own hosting is unknown and another isn't."""
-    return "at least " if bill.self_hosted.at_least and bill.self_hosted.usd_per_month is not None else ""
-
-
-def own_total(bill: Bill) -> str:
-    """Return own hosting's month in words."""
-    return least(bill) + usd(bill.self_hosted.usd_per_month)
-
-
-def difference(api: ApiBill, bill: Bill) -> Decimal | None:
-    """Return own hosting's month less the API's; None where one is unknown."""
-    own = bill.self_hosted.usd_per_month
-    return None if own is None or api.usd_per_month is None else own - api.usd_per_month
-
-
-def saving(api: ApiBill, bill: Bill) -> str:
-    """Say who is cheaper; unknown lines of own hosting make an API's saving larger, never smaller."""
-    gap = difference(api, bill)
-    if gap is None:
-        return ""
-    unknown = bill.self_hosted.at_least
-    if gap >= 0:
-        return f"the API saves {'at least ' if unknown else ''}{usd(gap)}"
-    return f"own hosting saves {'at most ' if unknown else ''}{usd(-gap)}"
-
-
-def api_name(api: ApiBill) -> str:
-    """Return the API model, marked where it is retired."""
-    return f"{api.model} (retired)" if api.retired else api.model
-
-
-def remarks(api: ApiBill) -> list[str]:
-    """Return what there is to know about an API's prices."""
-    said = []
-    if api.retired:
-        said.append(f"retired, announced for {api.retires_on}" if api.retires_on else "retired")
-    if api.unverified:
-        what = "the price's date" if api.unverified == ("as_of",) else "the price"
-        said.append(f"{what} is unverified: check the provider's page before you quote it")
-    return [*said, *api.notes]
-
-
 def _own_remarks(bill: Bill) -> list[str]:
     idle = bill.self_hosted.idle_gpus
     said = (
@@ -362,63 +247,4 @@ def _totals_say(bill: Bill) -> str:
 def _least_note(bill: Bill) -> str:
     if not bill.self_hosted.at_least:
         return ""
-    return f"Own hosting lacks what nobody gave a price for: {_unpriced(bill)}."
-
-
-def _unpriced(bill: Bill) -> str:
-    names = dict.fromkeys(line.item for line in bill.self_hosted.lines if line.usd_per_month is None)
-    return "; ".join(names)
-
-
-def _items_say(bill: Bill) -> str:
-    own = bill.self_hosted
-    if own.usd_per_month is None:
-        return "No line of own hosting has a known price."
-    known = [line for line in own.lines if line.usd_per_month is not None]
-    largest = max(known, key=lambda line: line.usd_per_month or 0)
-    share = (largest.usd_per_month or Decimal(0)) / own.usd_per_month if own.usd_per_month else Decimal(0)
-    said = f"The largest item is {largest.item}: {usd(largest.usd_per_month)} a month, {share:.0%} of what is known."
-    return f"{said} Unknown: {_unpriced(bill)}." if own.at_least else said
-
-
-def _who(line: Line, bill: Bill) -> str:
-    if len(line.models) == len(bill.deployments) or not line.models:
-        return line.item
-    return f"{line.item} ({several(line.models)})"
-
-
-def _line(line: Line, name: str, cited: tuple[int, ...], *, unverified: bool = False) -> tuple[Cell, ...]:
-    quantity = UNKNOWN if line.quantity is None else f"{number(line.quantity)} {_unit(line)}"
-    note = line.note or ("unverified" if unverified else "an assumption" if line.estimated else "")
-    if line.estimated and line.note:
-        note = f"assumed: {line.note}"
-    return cells(
-        name,
-        quantity,
-        unit_price(line.unit_price_usd),
-        usd_exact(line.usd_per_month),
-        note,
-        sources=cited,
-    )
-
-
-def _unit(line: Line) -> str:
-    return line.unit if line.quantity == 1 or line.unit in MEASURED_IN_BULK else f"{line.unit}s"
-
-
-def unknowns(bill: Bill) -> Sequence[str]:
-    """Return what the bill does not know, one sentence each."""
-    said = [
-        f"{_who(line, bill)}: {_why_unknown(line)}"
-        for line in bill.self_hosted.lines
-        if line.usd_per_month is None
-    ]
-    for api in bill.api:
-        said += [f"{api.model}: {line.item} has no price" for line in api.lines if line.usd_per_month is None]
-    return said
-
-
-def _why_unknown(line: Line) -> str:
-    if line.note is None:
-        return "no price"
-    return line.note if line.note.startswith("no price") else f"no price ({line.note})"
+    return f"Own hosting lacks what nobody gave a price for: {unpriced(bill)}."

@@ -11,8 +11,10 @@ from homeport.costs.types import Bill
 from homeport.planning.types import Plan
 from homeport.reports import money_sections as money
 from homeport.reports import plan_sections as planned
+from homeport.reports.amounts import api_name, least, saving
 from homeport.reports.curve import answer
 from homeport.reports.hybrid_section import splits
+from homeport.reports.items_section import items, unknowns
 from homeport.reports.sources import Sources, cells
 from homeport.reports.types import Column, Fact, Page, Part, Row, Section, Table
 from homeport.reports.words import count, sentence, several, usd
@@ -43,7 +45,7 @@ def page_of(bill: Bill, plan: Plan) -> Page:
     grouped = planned.groups(plan)
     sections = [
         money.totals(bill, sources),
-        money.items(bill, sources),
+        items(bill, sources),
         money.breakeven(bill),
         money.sensitivity(bill),
         splits(bill.hybrid) if bill.hybrid else None,
@@ -75,16 +77,16 @@ def _lead(bill: Bill, plan: Plan) -> tuple[str, ...]:
 
 def _facts(bill: Bill) -> list[Fact]:
     own = bill.self_hosted
-    least = money.least(bill)
+    at_least = least(bill)
     unknown = sum(line.usd_per_month is None for line in own.lines)
     note = (
         f"{count(unknown, 'line')} of the bill {'is' if unknown == 1 else 'are'} unknown" if unknown else ""
     )
     facts = [
-        Fact(name="Own hosting a month", value=least + usd(own.usd_per_month), note=note),
+        Fact(name="Own hosting a month", value=at_least + usd(own.usd_per_month), note=note),
         Fact(
             name="Own hosting per million tokens",
-            value=least + usd(own.usd_per_million_tokens),
+            value=at_least + usd(own.usd_per_million_tokens),
             note="of the capacity that is reserved for this load",
         ),
     ]
@@ -96,10 +98,10 @@ def _facts(bill: Bill) -> list[Fact]:
             Fact(
                 name="Cheapest API of the comparison",
                 value=usd(cheapest.usd_per_month),
-                note=f"{money.api_name(cheapest)}; {money.saving(cheapest, bill)}".rstrip("; "),
+                note=f"{api_name(cheapest)}; {saving(cheapest, bill)}".rstrip("; "),
             )
         )
-    named = {api.model: money.api_name(api) for api in bill.api}
+    named = {api.model: api_name(api) for api in bill.api}
     reached = [found for found in bill.breakeven if found.requests_per_day is not None]
     if reached:
         first = min(reached, key=lambda found: found.requests_per_day or 0)
@@ -112,7 +114,7 @@ def _facts(bill: Bill) -> list[Fact]:
 
 
 def _unknown(bill: Bill) -> Section | None:
-    points = tuple(money.unknowns(bill))
+    points = tuple(unknowns(bill))
     if not points:
         return None
     said = ["Unknown is not zero."]

@@ -16,6 +16,9 @@ from homeport.sizing.types import Memory
 
 SHOWN = 10
 """Options that work and stand in the table; the rest can be unfolded."""
+MANY = 5
+"""Models planned differently, above which a report has only the nearest options of each: a page has to open."""
+LISTED = "The nearest stand here; homeport plan --all lists every one."
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,12 +110,16 @@ def _memory_says(model: ModelPlan, memory: Memory) -> str:
 
 
 def options(grouped: Sequence[Group]) -> Section | None:
-    """Every option that was looked at, with the reason; None where there was nothing to choose."""
+    """The options that were looked at, with the reason; None where there was nothing to choose.
+
+    All of them, but of a fleet of many different models only the nearest of each.
+    """
+    with_all = len(grouped) <= MANY
     parts = [
         Part(
             title=several(group.names) if len(grouped) > 1 else "",
-            says=(_options_say(group.model),),
-            tables=(_options_table(group),),
+            says=(_options_say(group.model),) if with_all else (_options_say(group.model), LISTED),
+            tables=(_options_table(group, with_all=with_all),),
         )
         for group in grouped
         if group.model.considered
@@ -133,11 +140,11 @@ def _options_say(model: ModelPlan) -> str:
     return f"{said}; {failing:,} do not, and the reason stands at each." if failing else f"{said}."
 
 
-def _options_table(group: Group) -> Table:
+def _options_table(group: Group, *, with_all: bool) -> Table:
     considered = group.model.considered
     works = [c for c in considered if _works(c)]
     shown = [*works[:SHOWN], *_nearest_failures(considered)]
-    rest = [c for c in considered if not any(c is one for one in shown)]
+    rest = [c for c in considered if with_all and not any(c is one for one in shown)]
     return Table(
         caption=f"Options for {several(group.names)}; the chosen one is marked",
         columns=(
