@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from homeport.advice.constraints import usable
-from homeport.advice.framework import operations
+from homeport.advice.framework import operations, privacy
 from homeport.advice.gather import STAND_IN, Gathered, gather, to_mend
 from homeport.advice.types import (
     Advice,
@@ -55,6 +55,7 @@ def advise(spec: Spec, base_dir: Path, *, named: bool = False) -> Advice:
         split=_split(case) if outcome.verdict == "hybrid" else (),
         split_costs=_split_costs(gathered) if outcome.verdict == "hybrid" else (),
         operations=operations(),
+        privacy=privacy(),
         regime=_regime(spec),
         controls=_own_controls(spec),
         to_mend=tuple(Mend(field=path_text(p.path), message=p.message, help=p.help) for p in to_mend(spec)),

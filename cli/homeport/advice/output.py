@@ -16,6 +16,7 @@ from homeport.advice.types import (
     Flip,
     Mend,
     Operations,
+    Privacy,
     RegimeStanding,
     SplitCost,
     Verdict,
@@ -70,6 +71,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     self_hosted: Annotated[OwnHosting, Meta(description="what own hosting would be, and its bill")]
     apis: tuple[ApiStanding, ...]
     operations: Operations
+    privacy: Annotated[Privacy, Meta(description="what happens to data on both sides")]
     regime: RegimeStanding | None
     controls: Annotated[
         tuple[ControlStanding, ...], Meta(description="Controls that the spec asks for beside its regime's")
@@ -108,6 +110,7 @@ def as_answer(advice: Advice, warnings: tuple[str, ...] = ()) -> Answer:
         ),
         apis=advice.apis,
         operations=advice.operations,
+        privacy=advice.privacy,
         regime=advice.regime,
         controls=advice.controls,
         to_mend=advice.to_mend,

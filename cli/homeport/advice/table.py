@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 
 from homeport.advice.advise import NO_LEGAL_ADVICE
 from homeport.advice.criteria import WEEKS_A_MONTH
-from homeport.advice.framework import operations
 from homeport.advice.types import Advice, ApiStanding, ControlStanding, Criterion, Fact
 from homeport.advice.verdict import DECISIVE
 from homeport.costs.table import Footnotes, columns, money
@@ -31,7 +30,8 @@ def as_table(advice: Advice, bold: Style = str) -> str:
         _mends(advice, bold),
         _split(advice, bold),
         _apis(advice, notes, bold),
-        _operations(notes, bold),
+        _operations(advice, notes, bold),
+        _privacy(advice, notes, bold),
         _rules(advice, notes, bold),
         _list("Assumptions", advice.assumptions, bold),
         _wrapped(NO_LEGAL_ADVICE),
@@ -189,8 +189,14 @@ def _usable(api: ApiStanding) -> str:
     return "yes" if api.usable else "no"
 
 
-def _operations(notes: Footnotes, bold: Style) -> str:
-    rows_of = operations()
+def _privacy(advice: Advice, notes: Footnotes, bold: Style) -> str:
+    mark = notes.source(advice.privacy.source, advice.privacy.as_of)
+    rows = [(f"  {a.aspect}", a.api_usual, a.api_enterprise, a.self_hosted) for a in advice.privacy.aspects]
+    return columns((f"Privacy {mark}", "API, usual terms", "API, enterprise", "own hosting"), rows, (), bold)
+
+
+def _operations(advice: Advice, notes: Footnotes, bold: Style) -> str:
+    rows_of = advice.operations
     rows = [(f"  {row.task}", row.api, row.self_hosted) for row in rows_of.tasks]
     least, most = rows_of.weekly_hours["self_hosted"]
     api = rows_of.weekly_hours["api"][0]

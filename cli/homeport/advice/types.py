@@ -43,6 +43,21 @@ class Operations(Row, frozen=True, kw_only=True):
     still_yours_with_an_api: tuple[str, ...]
 
 
+class Aspect(msgspec.Struct, frozen=True, kw_only=True):
+    """One aspect of privacy: an API's usual policy, its enterprise terms, and own hosting."""
+
+    aspect: Annotated[str, Meta(description="what it is about")]
+    api_usual: Annotated[str, Meta(description="an API's usual policy")]
+    api_enterprise: Annotated[str, Meta(description="what enterprise terms can bring")]
+    self_hosted: Annotated[str, Meta(description="own hosting")]
+
+
+class Privacy(Row, frozen=True, kw_only=True):
+    """What happens to data on both sides, as the guide sees it: a provider's own terms count."""
+
+    aspects: Annotated[tuple[Aspect, ...], Meta(description="the aspects")]
+
+
 class ApiOption(msgspec.Struct, frozen=True, kw_only=True):
     """An API model that could serve instead. `breakeven` is the load from which own hosting stays cheaper.
 
@@ -224,6 +239,7 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     split: tuple[str, ...]
     split_costs: tuple[SplitCost, ...]
     operations: Operations
+    privacy: Privacy
     regime: RegimeStanding | None
     controls: tuple[ControlStanding, ...]
     to_mend: tuple[Mend, ...]

@@ -98,7 +98,9 @@ def _unset(name: str, default: Any, kind: inspect.Type, indent: int, off: int) -
         yield _line(f"{name}:", indent, off)
         yield from _part(kind.cls, {}, indent + 2, off)
     else:
-        yield _line(f"{name}: {'auto' if default is None else scalar(default)}", indent, off)
+        item = unwrap(kind.item_type)[0] if isinstance(kind, inspect.VarTupleType) else None
+        each = f"  # each with {', '.join(fields(item.cls))}" if isinstance(item, inspect.StructType) else ""
+        yield _line(f"{name}: {'auto' if default is None else scalar(default)}{each}", indent, off)
 
 
 def _all_required(cls: type[msgspec.Struct]) -> bool:
