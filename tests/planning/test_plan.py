@@ -208,3 +208,17 @@ def test_an_unknown_engine_flag_names_the_nearest() -> None:
 )
 def test_a_checkpoints_precision_has_its_usual_name(checkpoint: str, label: str) -> None:
     assert own_label(architecture(config(checkpoint), checkpoint)) == label
+
+
+def test_quantised_weights_are_never_silent() -> None:
+    checkpoint = "RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w4a16"
+    for more, name in ((f"checkpoint: {checkpoint}", checkpoint), ("precision: fp8", "fp8")):
+        made = plan(spec("meta-llama/Llama-3.1-8B-Instruct", more=more), base_dir=Path()).models[0]
+        (said,) = (text for text in made.warnings if "effect on answers is unknown" in text)
+        assert said.startswith(name)
+
+
+def test_what_does_not_fit_names_the_quantised_checkpoints_that_exist() -> None:
+    assert "checkpoint: neuralmagic/Meta-Llama-3.1-70B-Instruct-quantized.w8a8" in problem_of(
+        "gpu: L4\ntensor_parallel_size: 1"
+    )

@@ -288,7 +288,11 @@ def _warnings(
         )
     if candidate.precision.on_load:
         found.append(
-            f"{candidate.precision.label} is made on load and changes the model's answers: measure yours"
+            f"{candidate.precision.label} is made on load, its effect on answers is unknown here: measure yours"
+        )
+    if source.checkpoint != source.id and source.architecture.quantization is not None:
+        found.append(
+            f"{source.checkpoint} is a quantised checkpoint, its effect on answers is unknown here: measure yours"
         )
     if source.licence is None:
         found.append(f"the licence of {source.id} is not known here: read it before you serve it")

@@ -8,9 +8,14 @@ from homeport.spec.models import Target
 
 
 def nothing_works(
-    target: Target, question: Question, choice: Choice, refusals: dict[str, str], path: tuple[str | int, ...]
+    target: Target,
+    question: Question,
+    choice: Choice,
+    refusals: dict[str, str],
+    path: tuple[str | int, ...],
+    checkpoints: list[str],
 ) -> Problem:
-    """Describe the nearest miss, and what would help."""
+    """Describe the nearest miss, and what would help. `checkpoints` are quantised ones of the model, smaller ones."""
     spec = question.spec
     field, value = _field(question)
     where = f"{target.platform} ({region_of(target)})" if cloud_of(target) else target.platform
@@ -37,7 +42,7 @@ def nothing_works(
         )
     nearest = min(mine, key=lambda v: (*v.miss, v.candidate.gpus_per_replica))
     if nearest.miss[0] == 2:
-        return _no_room(question, nearest, where, path, field, value)
+        return _no_room(question, nearest, where, path, field, value, checkpoints)
     return _too_slow(question, nearest, where, path)
 
 
@@ -56,7 +61,13 @@ def _label(verdict: Verdict) -> str:
 
 
 def _no_room(
-    question: Question, nearest: Verdict, where: str, path: tuple[str | int, ...], field: str, value: object
+    question: Question,
+    nearest: Verdict,
+    where: str,
+    path: tuple[str | int, ...],
+    field: str,
+    value: object,
+    checkpoints: list[str],
 ) -> Problem:
     short = nearest.memory.short_gib
     if short is None and "divisible" in nearest.memory.reason:
@@ -67,7 +78,7 @@ def _no_room(
         f"{nearest.memory.reason}",
         path=(*path, field),
         value=value,
-        help="; ".join(_ways_to_fit(question, nearest)),
+        help="; ".join(_ways_to_fit(question, nearest, checkpoints)),
     )
 
 
@@ -84,7 +95,7 @@ def _does_not_divide(question: Question, nearest: Verdict, path: tuple[str | int
     )
 
 
-def _ways_to_fit(question: Question, nearest: Verdict) -> list[str]:
+def _ways_to_fit(question: Question, nearest: Verdict, checkpoints: list[str]) -> list[str]:
     from homeport.planning.precision import ON_LOAD
     from homeport.sizing.memory import largest_max_model_len
 
@@ -99,7 +110,8 @@ def _ways_to_fit(question: Question, nearest: Verdict) -> list[str]:
         ways.append(f"max_model_len: {longest}")
     if question.architecture.quantization is None and question.wanted_precision in ("auto", "bf16", "fp16"):
         ways.append(f"precision: {ON_LOAD[0]} (half the weights)")
-        ways.append("a quantised checkpoint")
+        named = f"checkpoint: {' or '.join(checkpoints)} (quantised)"
+        ways.append(named if checkpoints else "a quantised checkpoint")
     return ways or ["a target with larger GPUs"]
 
 

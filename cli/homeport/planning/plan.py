@@ -184,12 +184,15 @@ class Planner:
         )
         best = choice.best
         if best is None:
-            raise SpecError([nothing_works(spec.target, question, choice, refusals, path)])
+            from homeport.planning.checkpoints import quantised
+
+            others = quantised(source)
+            raise SpecError([nothing_works(spec.target, question, choice, refusals, path, others)])
         if self.explore:
-            others = _pipelines(question, precisions, best)
+            compared = _pipelines(question, precisions, best)
             if model.precision is None and source.architecture.quantization is None:
-                others += self._checkpoints(question, source, evidence, path)
-            choice = msgspec.structs.replace(choice, verdicts=(*choice.verdicts, *others))
+                compared += self._checkpoints(question, source, evidence, path)
+            choice = msgspec.structs.replace(choice, verdicts=(*choice.verdicts, *compared))
         made = decide(
             spec.target,
             model,
