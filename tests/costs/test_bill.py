@@ -217,6 +217,7 @@ def test_loads_beyond_what_the_spec_allows(planner: Planner) -> None:
     assert "cheaper only from" in str(bill.breakeven[0].reason)
 
 
+@settings(deadline=None)
 @given(LOADS, LOADS)
 def test_more_load_never_lowers_the_api_bill(planner: Planner, first: float, second: float) -> None:
     low, high = sorted((first, second))
@@ -226,6 +227,7 @@ def test_more_load_never_lowers_the_api_bill(planner: Planner, first: float, sec
     assert cheap <= dear
 
 
+@settings(deadline=None)
 @given(LOADS, PRICES, PRICES, st.sampled_from(["load", "guide"]), st.sampled_from([None, "0.3"]))
 def test_a_cheaper_gpu_never_raises_the_total(
     planner: Planner, load: float, first: Decimal, second: Decimal, method: Any, share: str | None

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeport.costs.breakeven import RANGE, OwnCost, breakeven
@@ -31,6 +31,7 @@ def looked_up(cost: Callable[[int], Decimal | None], slope: Decimal) -> tuple[in
 staircases = st.lists(st.tuples(st.integers(LOW, HIGH), st.integers(1, 3000)), max_size=6)
 
 
+@settings(deadline=None)
 @given(staircases, st.integers(0, 3000), st.decimals("0.01", "40", places=2))
 def test_breakeven_equals_looking_at_every_load(
     steps: list[tuple[int, int]], base: int, slope: Decimal
@@ -47,6 +48,7 @@ def test_breakeven_equals_looking_at_every_load(
         assert found.crossings[-1].becomes == "cheaper"
 
 
+@settings(deadline=None)
 @given(staircases, st.integers(0, 3000), st.integers(LOW, HIGH), st.decimals("0.01", "40", places=2))
 def test_loads_that_no_plan_carries_are_never_cheaper(
     steps: list[tuple[int, int]], base: int, limit: int, slope: Decimal
@@ -61,6 +63,22 @@ def test_loads_that_no_plan_carries_are_never_cheaper(
         assert "no plan of a known price that the spec allows carries 400 requests a day" in found.reason
 
 
+@settings(deadline=None)
+@given(
+    staircases, st.integers(0, 3000), st.decimals("0", "6000", places=2), st.decimals("0.01", "40", places=2)
+)
+def test_what_an_api_costs_without_a_request_counts(
+    steps: list[tuple[int, int]], base: int, fixed: Decimal, slope: Decimal
+) -> None:
+    cost = staircase(steps, base)
+    found = breakeven("m", OwnCost(cost), slope, LOW, HIGH, fixed=fixed)
+    expected, changes = looked_up(lambda load: (cost(load) or Decimal(0)) - fixed, slope)
+    assert found.requests_per_day == expected
+    if found.crossings_complete:
+        assert [crossing.requests_per_day for crossing in found.crossings] == changes
+
+
+@settings(deadline=None)
 @given(staircases, st.integers(0, 3000), st.decimals("0", "5", places=2), st.decimals("0", "40", places=2))
 def test_what_grows_with_the_load_counts(
     steps: list[tuple[int, int]], base: int, of_one: Decimal, slope: Decimal

@@ -169,6 +169,7 @@ def test_people_move_the_breakeven(planner: Planner) -> None:
 ways = st.sampled_from(["rented", "reserved", "bought"])
 
 
+@settings(deadline=None)
 @given(ways, st.floats(0.01, 50), st.floats(0.01, 50), st.integers(1, 900_000), st.integers(0, 40))
 def test_a_cheaper_gpu_never_raises_the_total(
     planner: Planner, way: str, first: float, second: float, load: int, gpus: int

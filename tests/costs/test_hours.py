@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeport.costs.bill import cost
@@ -70,6 +70,7 @@ def test_without_a_profile_a_smooth_day_is_simulated_where_asked(planner: Planne
     assert "assistant: a smooth day with one peak, 3 times its mean" in bill.assumptions
 
 
+@settings(deadline=None)
 @given(st.floats(1.0, 20.0))
 def test_a_smooth_day_has_the_peak_that_was_asked_for(ratio: float) -> None:
     hours = smooth(ratio)
@@ -83,6 +84,7 @@ def test_profile_is_relative_to_the_busiest_hour() -> None:
     assert profile(work)[0] == pytest.approx(1 / 12)
 
 
+@settings(deadline=None)
 @given(DAYS, st.integers(1_000, 900_000), st.integers(1_000, 900_000), st.floats(0, 3600))
 def test_more_load_never_costs_less(
     planner: Planner, hours: list[float], first: int, second: int, startup_s: float
@@ -96,6 +98,7 @@ def test_more_load_never_costs_less(
     assert low <= high + Decimal("0.11")  # hours are rounded to a hundredth
 
 
+@settings(deadline=None)
 @given(DAYS, st.integers(1_000, 900_000))
 def test_simulated_hours_lie_between_the_limits(planner: Planner, hours: list[float], load: int) -> None:
     plan = with_profile(planner, load, tuple(hours))
