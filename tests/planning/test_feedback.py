@@ -311,3 +311,14 @@ def test_predictions_of_runs_are_those_of_plans(tmp_path: Path) -> None:
     for taken in made.measured:
         assert taken.used == pytest.approx(taken.predicted, rel=1e-6)
     assert made.usd_per_month == plain.usd_per_month
+
+
+def test_runs_that_no_such_gpu_can_have_done_are_held_and_named(tmp_path: Path) -> None:
+    made = planned(tmp_path, run(measured={"tpot_ms": 1.0, "ttft_ms": 5.0}))
+    assert made.measured
+    assert all(taken.capped for taken in made.measured)
+    assert any("data sheet" in text for text in made.warnings)
+    for taken in made.measured:
+        assert taken.used_interval is not None
+        fastest = taken.used_interval[taken.figure == "output_tokens_per_s"]
+        assert fastest == taken.used

@@ -81,9 +81,14 @@ class Evidence:
         names = dict.fromkeys(run.checkpoint or run.model for run in self.runs)
         return [name for name in names if self._model(name) is None]
 
-    def silence(self, plan: ModelPlan) -> list[str]:
+    def remarks(self, plan: ModelPlan) -> list[str]:
         """What the user may have expected of the runs and did not get."""
         found = []
+        if plan.gpu is not None and any(t.capped and t.basis != "others" for t in plan.measured):
+            found.append(
+                f"{self.file}: runs are faster than a {plan.gpu.id}'s data sheet allows, and are held there: another GPU, a "
+                "prefix cache or speculative decoding?"
+            )
         if not plan.measured and plan.gpu is not None:
             found.append(
                 f"{self.file}: no run is of {plan.engine.engine} on {plan.gpu.id}: this plan is predicted, not measured"

@@ -206,7 +206,7 @@ class Planner:
         if evidence is None:
             return made
         return msgspec.structs.replace(
-            made, measurements=evidence.file, warnings=(*made.warnings, *evidence.silence(made))
+            made, measurements=evidence.file, warnings=(*made.warnings, *evidence.remarks(made))
         )
 
     def _checkpoints(

@@ -231,9 +231,11 @@ def perform(
             continue
         ratio = math.exp(found.log_ratio)
         wanted = predicted * ratio
-        used = max(wanted, limits[name]) if name in LATENCIES else min(wanted, limits[name])
+        hold = max if name in LATENCIES else min
+        used = hold(wanted, limits[name])
         before: tuple[float, float] | None = getattr(plain, f"{name}_interval")
         after = _interval(name, found, used, before, ratio)
+        after = after and (hold(after[0], limits[name]), hold(after[1], limits[name]))
         changed[name] = used
         changed[f"{name}_interval"] = after
         taken.append(
