@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command(
     epilog=examples(
-        "homeport cost -f homeport.yaml --compare gpt-4.1 --compare claude-sonnet-4-5",
+        "homeport cost -f homeport.yaml --compare gpt-4.1 --compare claude-sonnet-4-5 --report bill.html",
         "homeport cost --model meta-llama/Llama-3.1-70B-Instruct --requests-per-day 100000 "
         "--input-tokens 1000 --output-tokens 500 --compare gpt-4.1-mini --method guide",
     )
@@ -41,9 +41,7 @@ if TYPE_CHECKING:
 @click.option("--against", metavar="FILE", help="An older spec, or a saved plan or cost.")
 @click.option("--sensitivity", is_flag=True, help="What moves the difference to each API.")
 @click.option("--plot", is_flag=True, help="Also the cost against the load.")
-@click.option(
-    "--report", metavar="FILE", help="Also write a page with charts: one HTML file, offline, in FILE."
-)
+@click.option("--report", metavar="FILE", help="Also a page with charts, one HTML file.")
 @prices_option
 @output_option("table", "json", "yaml", "csv", "markdown")
 @common_options
