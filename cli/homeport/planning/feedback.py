@@ -67,14 +67,21 @@ class Evidence:
         self._sources: dict[str, ModelSource] = {}
         self._models: dict[str, _Model | None] = {}
         self._known: dict[int, _Known | None] = {}
+        self._made: dict[tuple[Any, ...], Correction] = {}
+        self._by_setup: dict[tuple[str, str], list[int]] = {}
+        for index, run in enumerate(self.runs):
+            self._by_setup.setdefault((run.engine, gpu(run.gpu).id), []).append(index)
 
     def learn(self, source: ModelSource) -> None:
         """Remember a model that the plan has found: its runs need no second look-up."""
+        if source.checkpoint.lower() in self._sources:
+            return
         for name in (source.checkpoint, source.local_path):
             if name:
                 self._sources[name.lower()] = source
         self._models.clear()
         self._known = {index: known for index, known in self._known.items() if known is not None}
+        self._made.clear()
 
     def unknown_models(self) -> list[str]:
         """Models of runs that are neither in the catalog nor in the plan, so that nothing can be predicted for them."""
@@ -116,12 +123,17 @@ class Evidence:
             candidate.precision.label,
             _kv_name(question.kv_cache_dtype, source.architecture),
         )
+        key = (mine, candidate.settings, storage)
+        if key not in self._made:
+            self._made[key] = self._correction(mine, candidate.settings, storage)
+        return self._made[key]
+
+    def _correction(self, mine: tuple[Any, ...], settings: Settings, storage: str) -> Correction:
+        _, engine, _, card, *_ = mine
         related = [
             known
-            for index, run in enumerate(self.runs)
-            if run.engine == release.engine
-            and gpu(run.gpu).id == card.id
-            and (known := self._of(index, run)) is not None
+            for index in self._by_setup.get((engine, card), ())
+            if (known := self._of(index, self.runs[index])) is not None
         ]
         same = [known for known in related if known.configuration == mine]
         others = [known for known in related if known.configuration != mine]
@@ -129,7 +141,7 @@ class Evidence:
         trends = {name: _trend(name, same, versions, others) for name in SPEEDS}
         return Correction(
             trends={name: trend for name, trend in trends.items() if trend is not None},
-            memory=_memory(same, candidate.settings) or _memory_of_versions(versions),
+            memory=_memory(same, settings) or _memory_of_versions(versions),
             start=_start(same, others, storage),
         )
 
