@@ -303,3 +303,18 @@ def test_a_regimes_own_residency_and_the_specs_both_hold() -> None:
     known = regions("gcp")
     assert bounds.allows(known["us-central1"])
     assert not bounds.allows(known["europe-west3"])
+
+
+def test_an_api_that_the_spec_prices_itself_is_held_to_the_rules_too() -> None:
+    from msgspec.structs import replace
+
+    from homeport.spec.money import ApiModelPrice, Costs
+
+    costs = Costs(
+        api_prices=(ApiModelPrice(model="acme/llm", input_usd_per_mtok=1.0, output_usd_per_mtok=2.0),)
+    )
+    barred = replace(spec("residency: [us]", compare="acme/llm"), costs=costs)
+    [problem] = contradictions(barred)
+    assert "data may not go to acme/llm: not declared of acme" in problem.message
+    agreed = "residency: [us], api_agreements: [{provider: acme, residency: [us]}]"
+    assert contradictions(replace(spec(agreed, compare="acme/llm"), costs=costs)) == []

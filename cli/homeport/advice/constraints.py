@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 
+from homeport.advice.framework import privacy
 from homeport.advice.types import ApiOption, Case, Constraint, Fact
 from homeport.catalog.types import Benchmark
 from homeport.planning.compliance import Gap, agreement_with, api_gaps, regime_of
 from homeport.spec.models import Spec
 from homeport.spec.policy import Privacy
 
-PRIVACY_TABLE = "guide 'Open Source vs Closed Models', table of privacy"
-AS_OF = "2026-04"
 SCORES = ("mmlu_pct", "humaneval_pct", "gsm8k_pct", "ifeval_pct")
 
 
@@ -74,15 +73,15 @@ def _constraints(case: Case) -> Iterator[Constraint]:
             facts=(
                 Fact(
                     text="no closed API runs cut off, under enterprise terms neither",
-                    source=PRIVACY_TABLE,
-                    as_of=AS_OF,
+                    source=privacy().source,
+                    as_of=privacy().as_of,
                 ),
             ),
             lifted_by="compliance.air_gapped: false",
         )
-    privacy, why = privacy_of(spec)
-    if privacy in ("must_stay", "part_must_stay"):
-        whole = privacy == "must_stay"
+    answer, why = privacy_of(spec)
+    if answer in ("must_stay", "part_must_stay"):
+        whole = answer == "must_stay"
         yield Constraint(
             id="privacy",
             bars=("api", "hybrid") if whole else ("api",),
@@ -90,8 +89,8 @@ def _constraints(case: Case) -> Iterator[Constraint]:
             facts=(
                 Fact(
                     text="an API's privacy is what a contract says; own hosting keeps data where you deploy",
-                    source=PRIVACY_TABLE,
-                    as_of=AS_OF,
+                    source=privacy().source,
+                    as_of=privacy().as_of,
                 ),
             ),
             lifted_by="privacy: part_must_stay" if whole else "privacy: under_contract",

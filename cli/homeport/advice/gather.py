@@ -176,8 +176,8 @@ def _option(
         split_ratios=tuple((at, float(part / own)) for at, own, part in parts if part is not None),
         split_usd_per_month=splits.usd_per_month(float(load), alone) if both and alone is not None else None,
         retired=price.retired,
-        source=price.source,
-        as_of=price.as_of,
+        source=billed.source,
+        as_of=billed.as_of,
         scores=benchmarks().get(price.id),
         assumed=assumed,
     )

@@ -127,7 +127,7 @@ def malformed(spec: Spec) -> list[Problem]:
     problems += _unknown(rules.allowed_regions, _all_regions, (*HERE, "allowed_regions"), "region")
     for i, agreement in enumerate(rules.api_agreements):
         path = (*HERE, "api_agreements", i, "provider")
-        for problem in _unknown((agreement.provider,), _providers, path, "provider of APIs"):
+        for problem in _unknown((agreement.provider,), lambda: _providers(spec), path, "provider of APIs"):
             problems.append(msgspec.structs.replace(problem, path=path))
     return problems
 
@@ -154,10 +154,12 @@ def _all_regions() -> set[str]:
     return {name for cloud in DEFAULT_REGION for name in regions(cloud)}
 
 
-def _providers() -> set[str]:
+def _providers(spec: Spec) -> set[str]:
+    """The providers of the price table, and those of models that the spec prices itself."""
     from homeport.catalog.prices import api_prices
 
-    return {price.provider for price in api_prices()}
+    own = {given.model.partition("/")[0] for given in spec.costs.api_prices}
+    return own | {price.provider for price in api_prices()}
 
 
 def _region_problems(spec: Spec) -> Iterator[Problem]:
@@ -328,10 +330,11 @@ def _api_problems(spec: Spec) -> Iterator[Problem]:
     """One problem for each compared API that the data may not go to."""
     from homeport.catalog.prices import api_id
 
+    own = {given.model for given in spec.costs.api_prices}
     for i, name in enumerate(spec.compare):
         path: Path = ("compare", i)
         try:
-            found = api_id(name)
+            found = name if name in own else api_id(name)
         except HomeportError as error:
             yield Problem(message=str(error), path=path, value=name)
             continue
