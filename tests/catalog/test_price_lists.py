@@ -288,6 +288,26 @@ def test_a_file_of_another_form_is_refused_and_left_alone(
     assert "notes.json" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"region": "mars-1"}, "no region of aws 'mars-1'"),
+        ({"gpu": "H101"}, "no GPU 'H101'"),
+        ({"cloud": "asw"}, "aws"),
+    ],
+)
+def test_a_file_may_only_price_what_the_catalog_knows(
+    tmp_path: Path, change: dict[str, Any], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import msgspec
+
+    row = msgspec.structs.replace(instances("aws")[0], **change)
+    target = tmp_path / "prices.json"
+    target.write_bytes(msgspec.json.encode(PriceBook(schema_version=1, instances=(row,))))
+    assert run(["plan", "--model=x", f"--prices={target}"]) == 2
+    assert says in capsys.readouterr().err
+
+
 def test_the_packages_own_data_is_never_written(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     from homeport.catalog.names import DATA
 

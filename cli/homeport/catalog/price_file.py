@@ -7,9 +7,13 @@ from pathlib import Path
 
 import msgspec
 
+from homeport.catalog.gpus import gpus
 from homeport.catalog.names import DATA
-from homeport.catalog.types import PriceBook
-from homeport.errors import HomeportError
+from homeport.catalog.prices import CLOUDS
+from homeport.catalog.regions import region, regions
+from homeport.catalog.types import Instance, PriceBook
+from homeport.errors import HomeportError, NotFoundError
+from homeport.text import nearest
 
 SCHEMA_VERSION = 1
 
@@ -30,7 +34,22 @@ def read_prices(path: Path) -> PriceBook:
         raise PriceFileError(
             f"'{path}' has schema_version {book.schema_version}; this homeport reads {SCHEMA_VERSION}"
         )
+    for row in book.instances:
+        try:
+            _known(row)
+        except NotFoundError as error:
+            raise PriceFileError(f"'{path}': {row.instance_type}: {error}") from None
     return book
+
+
+def _known(row: Instance) -> None:
+    """Raise NotFoundError where the cloud, the region or the GPU of an instance is none that the catalog has."""
+    if row.cloud not in CLOUDS:
+        raise NotFoundError("cloud", row.cloud, nearest(row.cloud, CLOUDS))
+    if row.gpu not in gpus():
+        raise NotFoundError("GPU", row.gpu, nearest(row.gpu, gpus()))
+    if row.region is not None and regions(row.cloud):
+        region(row.cloud, row.region)
 
 
 def write_prices(path: Path, book: PriceBook) -> None:

@@ -112,7 +112,7 @@ def litellm(url: str, today: date, read: Read = read_json) -> list[ApiPrice]:
                 retired=retires_on is not None and retires_on <= today.isoformat(),
                 source="LiteLLM price file (MIT)",
                 as_of=today.isoformat(),
-                unverified=(),
+                unverified=tuple(name for name in row.unverified if name != "as_of"),
                 licence="MIT",
             )
         )
