@@ -82,6 +82,8 @@ def _rows(part: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         ranges = limits({k: v for k, v in value.items() if k != "pattern"})
         meaning = field.get("description", "") + (f" ({ranges})" if ranges else "")
         default = field.get("default")
-        shown = "needed" if key in required else "none" if default is None or "$ref" in value else code(default)
+        shown = (
+            "needed" if key in required else "none" if default is None or "$ref" in value else code(default)
+        )
         rows.append((code(key), type_of(value), shown, meaning))
     return rows

@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from homeport.catalog.models import config
 from homeport.sizing import measured, throughput
 from homeport.sizing.measured import MemoryKnown, Point, Trend, find, roofline
 from homeport.sizing.memory import size
-from homeport.sizing.types import Basis, Load, Settings
+from homeport.sizing.types import Basis, Load, Memory, Settings
 from tests.sizing import measured_accuracy
 
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
@@ -251,3 +252,39 @@ def test_the_documentation_states_these_errors() -> None:
                 pytest.approx(plain, rel=0.05, abs=0.1),
                 pytest.approx(corrected, rel=0.05, abs=0.1),
             ), (title, basis)
+
+
+def test_a_cache_s_difference_carries_to_other_settings_on_published_starts() -> None:
+    """Starts of one configuration that differ in lengths, share of memory or batches, each corrected by one other."""
+    root = Path(__file__).parents[2]
+    records = json.loads((root / "tests/data/memory_measurements.json").read_text("utf-8"))["records"]
+    configs = root / "cli/homeport/catalog/data/configs"
+    groups: dict[tuple[object, ...], list[tuple[int, Memory]]] = {}
+    for record in records:
+        if not record["fits"] or not record["kv_cache_tokens"] or "kv_tokens" not in record["comparable"]:
+            continue
+        names = (
+            "engine", "engine_version", "tensor_parallel_size", "pipeline_parallel_size", "weight_dtype", "quantization",
+            "kv_cache_dtype",
+        )  # fmt: skip
+        how = Settings(
+            **{name: record[name] for name in names},
+            gpu_memory_utilization=record["gpu_memory_utilization"],
+            max_model_len=record["max_model_len"],
+            max_num_batched_tokens=record["max_num_batched_tokens"],
+        )
+        arch = architecture(json.loads((configs / record["config"]).read_text("utf-8")))
+        key = (record["config"], record["gpu"], *(record[name] for name in names))
+        groups.setdefault(key, []).append((record["kv_cache_tokens"], size(arch, gpu(record["gpu"]), how)))
+    errors = []
+    for starts in groups.values():
+        for i, (tokens, plain) in enumerate(starts):
+            for other, expected in (*starts[:i], *starts[i + 1 :]):
+                known = MemoryKnown(more_tokens=other - expected.kv_cache_tokens, token_runs=1, on="")
+                made, _ = measured.memory(plain, known)
+                errors.append(
+                    (abs(made.kv_cache_tokens / tokens - 1), abs(plain.kv_cache_tokens / tokens - 1))
+                )
+    assert len(errors) >= 10
+    corrected, before = (statistics.mean(pair[i] for pair in errors) for i in (0, 1))
+    assert corrected <= before
