@@ -70,7 +70,8 @@ def matrix_s(w: Work, e: Efficiencies, tokens: float, math_share: float, head_to
         tokens * (w.dense_math_s + w.experts_math_s / e.expert_math) / math_share
         + head_tokens * w.head_math_s / math_share
     )
-    return (read**e.sharpness + math**e.sharpness) ** (1 / e.sharpness)
+    together: float = (read**e.sharpness + math**e.sharpness) ** (1 / e.sharpness)
+    return together
 
 
 def layers_s(w: Work, e: Efficiencies) -> float:
