@@ -26,7 +26,7 @@ def terms(
     fitted = f"fitted on {constants().fitted}"
     formula = "homeport's roofline (throughput_formulas)"
     batch, prompt, output = f.batch, load.input_tokens, load.output_tokens
-    local = batch / w.stages
+    local = max(batch / w.stages, 1.0)
     context = prompt + output / 2
     seen = min(context, w.sparse_tokens)
     visited = 1 - (1 - w.expert_share) ** local

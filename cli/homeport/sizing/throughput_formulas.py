@@ -145,7 +145,8 @@ def figures(
     """
     batch = most(least(asked, room), 1.0)
     alone, share = known or prompt_seconds(w, e, prompt, least)
-    step = decode_step_s(w, e, batch / w.stages, prompt + output / 2, least)
+    # A stage works on whole requests: fewer than there are stages leave some idle, and make no step cheaper.
+    step = decode_step_s(w, e, most(batch / w.stages, 1.0), prompt + output / 2, least)
     others = (batch - 1) / w.stages * share
     # The step that runs when a request comes must end first.
     begun = least(batch - 1, 1.0) * step / 2
