@@ -10,11 +10,11 @@ from homeport.costs.lines import billed, given, names, unknown
 from homeport.costs.money import HOURS_PER_MONTH, HOURS_PER_WEEK, decimal
 from homeport.costs.own_nodes import GPU_UNIT
 from homeport.costs.types import Line, Options
+from homeport.planning.hardware import LOCAL
 
 if TYPE_CHECKING:
     from homeport.planning.types import ModelPlan, Plan
 
-LOCAL = ("kind", "minikube")
 PUBLIC = ("load_balancer", "ingress", "gateway")
 GIB = 1024**3
 WEIGHTS_VOLUME_FACTOR = 1.2

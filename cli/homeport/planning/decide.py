@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from homeport.engines.types import AdapterMount, Launch
 from homeport.planning.candidates import Candidate, Question
 from homeport.planning.choose import Verdict, idle_share
-from homeport.planning.hardware import Offer, Placement, cloud_of, region_of
+from homeport.planning.hardware import LOCAL, Offer, Placement, cloud_of, region_of
 from homeport.planning.types import Considered, Decision, ModelPlan, ModelSource, NodeChoice
 from homeport.planning.workload import longest_request_s, peak_to_mean
 from homeport.sizing.types import Load, Performance, Settings, Start, Startup
@@ -73,7 +73,7 @@ def decide(
         memory_request_gib=4 + 4 * (candidate.gpus_per_replica // candidate.settings.nodes),
         considered=all_options or (),
         decisions=(*decisions, *_decisions(target, model, question, candidate, placed, planned)),
-        warnings=_warnings(source, question, candidate, placed, performance),
+        warnings=_warnings(target, source, question, candidate, placed, performance),
         measured=(*best.taken, *speeds, *starts),
     )
 
@@ -268,7 +268,12 @@ def _decisions(
 
 
 def _warnings(
-    source: ModelSource, question: Question, candidate: Candidate, placed: Placement, performance: Performance
+    target: Target,
+    source: ModelSource,
+    question: Question,
+    candidate: Candidate,
+    placed: Placement,
+    performance: Performance,
 ) -> tuple[str, ...]:
     found: list[str] = []
     if question.release.legacy:
@@ -278,6 +283,8 @@ def _warnings(
             f"{source.checkpoint} is gated: accept its licence on the Hub, create a Secret with a token, and name it "
             "in hub_token"
         )
+    if target.platform in LOCAL:
+        found.append(f"{target.platform} has no GPU unless you pass one through to its node")
     if idle := idle_share(placed):
         found.append(idle)
     if not performance.measured_gpu:

@@ -1,5 +1,7 @@
 """When nothing works: by how much, and what would."""
 
+import math
+
 from homeport.errors import Problem
 from homeport.planning.candidates import Question
 from homeport.planning.choose import Choice, Verdict
@@ -117,7 +119,6 @@ def _ways_to_fit(question: Question, nearest: Verdict, checkpoints: list[str]) -
 
 def _too_slow(question: Question, nearest: Verdict, where: str, path: tuple[str | int, ...]) -> Problem:
     spec = question.spec
-    held = nearest.capacity
     if nearest.lost and "replicas.max" in nearest.lost:
         return Problem(
             message=f"{nearest.lost}, on {_label(nearest)}, the nearest that {where} offers",
@@ -125,16 +126,10 @@ def _too_slow(question: Question, nearest: Verdict, where: str, path: tuple[str 
             value=spec.replicas.max,
             help=f"replicas.max: {nearest.replicas}, or a faster GPU, or a lower peak_to_mean",
         )
-    got = held.performance if held else None
-    ttft = got.ttft_ms if got else None
-    slow_start = ttft is not None and ttft > spec.latency.ttft_ms
-    name = "ttft_ms" if slow_start else "tpot_ms"
-    reached = ttft if slow_start else (got.tpot_ms if got else None)
+    name, reached = nearest.would_hold or ("tpot_ms", spec.latency.tpot_ms)
     return Problem(
         message=f"no GPU that {where} offers holds the latency limits: the nearest is {_label(nearest)}, {nearest.lost}",
         path=(*path, "latency", name),
         value=getattr(spec.latency, name),
-        help=f"latency.{name}: {reached:.0f} or more would be held"
-        if reached
-        else "relax the latency limits",
+        help=f"latency.{name}: {math.ceil(reached)} or more would be held",
     )

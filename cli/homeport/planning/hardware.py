@@ -18,6 +18,8 @@ CLOUD_OF = {"gke": "gcp", "eks": "aws", "aks": "azure"}
 DEFAULT_REGION = {"gcp": "us-central1", "aws": "us-east-1", "azure": "eastus"}
 GIVEN = "given by you"
 """Source of a price that the spec holds; its date is empty."""
+LOCAL = ("kind", "minikube")
+"""Clusters on a person's own machine: they have no GPU of their own."""
 HOURS_A_MONTH = 730
 """Hours of a month, as the clouds' price pages count."""
 

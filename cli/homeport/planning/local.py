@@ -7,13 +7,13 @@ import msgspec
 from homeport.catalog.architecture_types import Architecture
 from homeport.engines.types import Launch, Release
 from homeport.planning.decide import launch as launch_of
+from homeport.planning.hardware import LOCAL
 from homeport.planning.precision import own_label
 from homeport.planning.types import Decision, ModelPlan, ModelSource
 from homeport.planning.workload import peak_requests_per_s
 from homeport.sizing.types import Settings, Startup
 from homeport.spec.models import ModelSpec, Target
 
-LOCAL = ("kind", "minikube")
 SMALL_GIB = 4.0
 """Weights that a laptop's memory holds beside everything else (an assumption)."""
 KV_GIB = (1, 8)
