@@ -181,6 +181,18 @@ def test_a_share_of_personal_data_answers_for_privacy() -> None:
     assert privacy(", personal_data_share: 1", "")[0] == "part_must_stay"
 
 
+def test_an_answer_never_loosens_what_a_share_says() -> None:
+    text = LEAST.replace("output_tokens: 500}", "output_tokens: 500, personal_data_share: 0.5}")
+    for words, found in (("may_leave", "part_must_stay"), ("must_stay", "must_stay")):
+        made = load(f"{text}advise: {{privacy: {words}}}\n", "t.yaml").spec
+        assert privacy_of(made)[0] == found
+    held = replace(case(), spec=load(text, "t.yaml").spec)
+    outcome = decide(held)
+    assert outcome.verdict != "api"
+    [lifting] = [flip for flip in flips(held, outcome) if flip.size is None]
+    assert lifting.change == "workload.personal_data_share: 0 (and privacy: under_contract)"
+
+
 def test_an_agreement_lifts_a_regime_and_the_weights_decide_again() -> None:
     made = case(compliance=Compliance(regime="healthcare_phi_hipaa"), advise=Advise(team="none"))
     outcome = decide(made)

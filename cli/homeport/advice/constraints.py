@@ -9,20 +9,27 @@ from homeport.planning.compliance import Gap, agreement_with, api_gaps, regime_o
 from homeport.spec.models import Spec
 from homeport.spec.policy import Privacy
 
+STRICTER: tuple[Privacy, ...] = ("may_leave", "under_contract", "part_must_stay", "must_stay")
+"""The answers about privacy, each stricter than the one before."""
 SCORES = ("mmlu_pct", "humaneval_pct", "gsm8k_pct", "ifeval_pct")
 
 
 def privacy_of(spec: Spec) -> tuple[Privacy | None, str]:
-    """Whether data may leave, and what says so: the answer, or the shares of requests with personal data."""
-    if spec.advise.privacy is not None:
-        return spec.advise.privacy, "as answered"
-    shares = [model.workload.personal_data_share for model in spec.models]
-    known = [share for share in shares if share is not None]
-    if not known or not any(known):
-        return None, "not said"
-    if len(known) == len(shares) and min(known) == 1:
-        return "must_stay", "workload.personal_data_share is 1"
-    return "part_must_stay", f"workload.personal_data_share is {max(known):g}"
+    """Whether data may leave, and what says so: the stricter of the answer and of the shares with personal data."""
+    answer = spec.advise.privacy
+    by_share = _by_share(spec)
+    if by_share is None or (answer is not None and STRICTER.index(answer) >= STRICTER.index(by_share)):
+        return answer, "not said" if answer is None else "as answered"
+    most = max(model.workload.personal_data_share or 0.0 for model in spec.models)
+    return by_share, f"workload.personal_data_share is {most:g}"
+
+
+def _by_share(spec: Spec) -> Privacy | None:
+    """What the shares of requests with personal data say, which never go to an API."""
+    shares = [model.workload.personal_data_share or 0.0 for model in spec.models]
+    if not any(shares):
+        return None
+    return "must_stay" if min(shares) == 1 else "part_must_stay"
 
 
 def usable(case: Case, option: ApiOption) -> bool:
@@ -93,10 +100,18 @@ def _constraints(case: Case) -> Iterator[Constraint]:
                     as_of=privacy().as_of,
                 ),
             ),
-            lifted_by="privacy: part_must_stay" if whole else "privacy: under_contract",
+            lifted_by=_milder(spec, whole),
         )
     if not spec.compliance.air_gapped and case.apis and not any(usable(case, o) for o in case.apis):
         yield _barred(case)
+
+
+def _milder(spec: Spec, whole: bool) -> str:
+    """The next milder answer, and the share where that says the same."""
+    if _by_share(spec) is None:
+        return "privacy: part_must_stay" if whole else "privacy: under_contract"
+    shares = "workload.personal_data_share below 1" if whole else "workload.personal_data_share: 0"
+    return f"{shares} (and privacy: {'part_must_stay' if whole else 'under_contract'})"
 
 
 def _barred(case: Case) -> Constraint:
@@ -131,7 +146,12 @@ def lifted(case: Case, constraint: Constraint) -> Case | None:
         return replace(case, spec=replace(spec, compliance=replace(spec.compliance, air_gapped=False)))
     if constraint.id == "privacy":
         milder: Privacy = "part_must_stay" if "hybrid" in constraint.bars else "under_contract"
-        return replace(case, spec=replace(spec, advise=replace(spec.advise, privacy=milder)))
+        models = tuple(
+            replace(model, workload=replace(model.workload, personal_data_share=None))
+            for model in spec.models
+        )
+        freed = replace(spec, models=models, advise=replace(spec.advise, privacy=milder))
+        return replace(case, spec=freed)
     provider = min(case.apis, key=lambda o: len(api_gaps(spec, o.provider))).provider
     agreed = agreement_with(spec, provider)
     regime = regime_of(spec)
