@@ -14,6 +14,7 @@ from homeport.spec.models import (
     Expose,
     ModelSpec,
     Replicas,
+    SecretRef,
     Spec,
     Target,
     Weights,
@@ -46,6 +47,7 @@ EXPOSE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def check_spec(spec: Spec) -> list[Problem]:
     """Return what contradicts itself in a spec whose fields are all well-formed, in the order of the format."""
     problems = list(check_target(spec.target, ("target",)))
+    problems += check_namespace(spec.name, spec.namespace)
     problems += check_compliance(spec.compliance, ("compliance",))
     for index, model in enumerate(spec.models):
         path: Path = ("models", index)
@@ -53,12 +55,37 @@ def check_spec(spec: Spec) -> list[Problem]:
         problems += check_replicas(model.replicas, (*path, "replicas"))
         problems += check_weights(model.weights, (*path, "weights"))
         problems += check_expose(model.expose, (*path, "expose"))
+        for name in ("api_key", "hub_token"):
+            if (secret := getattr(model, name)) is not None:
+                problems += check_secret(secret, (*path, name))
         problems += check_model(model, path)
     problems += check_names([model.name for model in spec.models])
     problems += check_hosts([model.expose for model in spec.models])
     problems += _twice(spec.compare, ("compare",), "API model")
     problems += check_costs(spec.costs, ("costs",))
     return problems
+
+
+def check_namespace(name: str, namespace: str | None) -> Iterable[Problem]:
+    """A namespace of its own: the rendered Namespace admits restricted pods only, and `destroy` removes it.
+
+    In `default` that would hold for everybody's pods, and a model named `kubernetes` would meet the API server's
+    Service. Names that begin with kube- are Kubernetes' own (its documentation, "Namespaces").
+    """
+    chosen = namespace or name
+    if chosen != "default" and not chosen.startswith("kube-"):
+        return
+    whose = "everybody's namespace" if chosen == "default" else "reserved for Kubernetes' own namespaces"
+    yield Problem(
+        message=f"'{chosen}' is {whose}, and homeport lets only restricted pods run in the one that it writes to"
+        if namespace
+        else f"'{chosen}' is also the namespace, and it is {whose}",
+        path=("namespace",) if namespace else ("name",),
+        value=chosen,
+        help="name one that is only for these models"
+        if namespace
+        else "choose another name, or set namespace",
+    )
 
 
 def check_target(target: Target, path: Path) -> Iterable[Problem]:
@@ -177,6 +204,13 @@ def check_replicas(replicas: Replicas, path: Path) -> Iterable[Problem]:
 def check_weights(weights: Weights, path: Path) -> Iterable[Problem]:
     """Each source of weights has its own fields, and some that it needs."""
     yield from _belongs(weights, path, "source", WEIGHTS_FIELDS)
+    if weights.source == "local" and weights.path is not None and ".." in weights.path.split("/"):
+        yield Problem(
+            message=f"'{weights.path}' holds '..', which Kubernetes refuses in a local volume's path",
+            path=(*path, "path"),
+            value=weights.path,
+            help="write the path without it",
+        )
     if weights.nodes is not None and not weights.nodes:
         yield Problem(
             message="no node is named",
@@ -188,8 +222,31 @@ def check_weights(weights: Weights, path: Path) -> Iterable[Problem]:
 
 
 def check_expose(expose: Expose, path: Path) -> Iterable[Problem]:
-    """Each kind of exposure has its own fields, and some that it needs."""
+    """Each kind of exposure has its own fields, and some that it needs; a host is a name.
+
+    An Ingress and an HTTPRoute may hold no address, and a host whose last part is a number is read as one (URL
+    Standard, "ends in a number checker").
+    """
     yield from _belongs(expose, path, "kind", EXPOSE_FIELDS)
+    host = expose.host
+    if expose.kind in ("ingress", "gateway") and host is not None and host.rpartition(".")[2].isdecimal():
+        yield Problem(
+            message=f"'{host}' is read as an address, and the {expose.kind} needs a host name",
+            path=(*path, "host"),
+            value=host,
+            help="a name that DNS leads there, such as llm.example.com; load_balancer needs none",
+        )
+
+
+def check_secret(secret: SecretRef, path: Path) -> Iterable[Problem]:
+    """A key of a Secret becomes a file's name: Kubernetes takes none that begins with '..', and not '.'."""
+    if secret.key == "." or secret.key.startswith(".."):
+        yield Problem(
+            message=f"'{secret.key}' cannot be a key of a Secret: it reads as a folder",
+            path=(*path, "key"),
+            value=secret.key,
+            help="`kubectl describe secret NAME` lists the keys of one",
+        )
 
 
 def check_model(model: ModelSpec, path: Path) -> Iterable[Problem]:
@@ -369,6 +426,7 @@ PART_CHECKS: dict[type, Callable[[Any, Path], Iterable[Problem]]] = {
     Replicas: check_replicas,
     Weights: check_weights,
     Expose: check_expose,
+    SecretRef: check_secret,
     ModelSpec: check_model,
     Costs: check_costs,
 }
