@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from homeport.errors import EnvironmentProblem
-from homeport.manifests import writing
+from homeport.manifests import kustomize, writing
 from homeport.manifests.writing import ForeignFilesError, write
 
 OLD = {"base/a.yaml": "a: 1\n", "base/b.yaml": "b: 1\n", "gone/c.yaml": "c: 1\n", "same.yaml": "s: 1\n"}
@@ -348,3 +349,178 @@ def test_a_stage_that_is_not_homeports_is_not_believed(tmp_path: Path) -> None:
     (tmp_path / ".out.homeport-staged").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(EnvironmentProblem, match="not homeport's"):
         write(tmp_path / "out", OLD)
+
+
+def paths(folder: Path) -> set[str]:
+    return {str(p.relative_to(folder)) for p in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("options", [{}, {"dry_run": True}, {"force": True}])
+def test_a_file_where_a_folder_is_needed_is_refused_before_anything_is_written(
+    tmp_path: Path, options: dict[str, bool]
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "base").write_text("mine")
+    with pytest.raises(ForeignFilesError, match="base is a file, and a folder is needed there") as refused:
+        write(folder, OLD, **options)
+    assert refused.value.exit_code == 2
+    assert paths(tmp_path) == {"out", "out/base"}
+    (folder / "base").unlink()
+    write(folder, OLD)
+    assert content(folder) == OLD
+
+
+@pytest.mark.parametrize("at", ["base/a.yaml", writing.MARKER])
+@pytest.mark.parametrize("kind", ["pipe", "socket", "folder"])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_is_no_file_is_refused_by_name_and_never_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str, kind: str, dry_run: bool
+) -> None:
+    (tmp_path / "base").mkdir()
+    if kind == "pipe":
+        os.mkfifo(tmp_path / at)  # to open it would be to wait for ever
+    elif kind == "socket":
+        monkeypatch.chdir((tmp_path / at).parent)  # a socket's path is short
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind((tmp_path / at).name)
+    else:
+        (tmp_path / at).mkdir()
+    before = paths(tmp_path)
+    with pytest.raises(ForeignFilesError, match=f"{at} is a {kind}, and a file is needed there"):
+        write(tmp_path, OLD, dry_run=dry_run)
+    assert paths(tmp_path) == before
+
+
+def test_what_took_the_place_of_a_file_that_is_no_longer_needed_stays(tmp_path: Path) -> None:
+    write(tmp_path, OLD)
+    (tmp_path / "gone/c.yaml").unlink()
+    (tmp_path / "gone/c.yaml").mkdir()
+    write(tmp_path, NEW)
+    assert content(tmp_path) == NEW
+    assert (tmp_path / "gone/c.yaml").is_dir()
+
+
+def test_a_file_in_the_place_of_the_folder_is_said_by_a_dry_run_too(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(EnvironmentProblem, match="Not a directory"):
+        write(tmp_path / "out", OLD, dry_run=True)
+
+
+def killed_in_the_middle(folder: Path) -> Path:
+    """Kill a run to NEW right after its journal stands; returns the stage."""
+    write(folder, OLD)
+    stage = folder.parent / f".{folder.name}{writing.STAGE}"
+    steps = 0
+    while not (stage / "journal").exists():
+        steps += 1
+        killed_at(steps, folder)
+    return stage
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("journal", b"junk"),
+        ("journal", b'"\xff"'),
+        ("journal", b"[" * 100_000),
+        ("journal", b'{"write": {"base/a.yaml": "x"}, "before": {}, "remove": {}}'),
+        ("journal", b'{"write": {}, "before": {}, "remove": {"../mine": "x"}}'),
+        ("files/base/a.yaml", b"a: "),
+        ("marker", b"{"),
+        ("more", b"not homeport's"),
+        ("files", None),
+        ("journal", None),
+    ],
+)
+def test_a_damaged_stage_is_said_and_can_be_removed(tmp_path: Path, name: str, damage: bytes | None) -> None:
+    import shutil
+
+    folder = tmp_path / "out"
+    stage = killed_in_the_middle(folder)
+    if damage is not None:
+        (stage / name).write_bytes(damage)
+    elif name == "files":
+        shutil.rmtree(stage / name)
+        (stage / name).write_bytes(b"")
+    else:
+        (stage / name).unlink()
+        os.mkfifo(stage / name)
+    with pytest.raises(EnvironmentProblem, match=r"\.out\.homeport-staged.* is damaged") as said:
+        write(folder, NEW)
+    assert said.value.exit_code == 3
+    assert "remove it" in (said.value.help or "")
+    shutil.rmtree(stage)
+    write(folder, NEW, force=True)
+    assert content(folder) == NEW
+
+
+def test_a_killed_run_waits_for_what_came_into_its_way(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    killed_in_the_middle(folder)
+    (folder / "new").write_text("mine")
+    with pytest.raises(ForeignFilesError, match="new is a file"):
+        write(folder, NEW, force=True)
+    assert content(folder) == OLD | {"new": "mine"}
+    (folder / "new").unlink()
+    assert write(folder, NEW).recovered == "finished"
+    assert content(folder) == NEW
+
+
+@pytest.mark.parametrize("more", ["", ', "signed": true'])
+def test_a_list_of_a_newer_homeport_is_not_rewritten(tmp_path: Path, more: str) -> None:
+    write(tmp_path, OLD)
+    newer = f'{{"version": 99, "note": "", "files": {{}}{more}}}'
+    (tmp_path / writing.MARKER).write_text(newer)
+    with pytest.raises(EnvironmentProblem, match="written by a newer homeport") as said:
+        write(tmp_path, OLD)
+    assert "update homeport" in (said.value.help or "")
+    assert (tmp_path / writing.MARKER).read_text() == newer
+
+
+@pytest.mark.parametrize(
+    ("operation", "says", "recovered"),
+    [("write_bytes", "nothing was changed", None), ("replace", "what was begun is finished", "finished")],
+)
+def test_a_full_disk_says_what_became_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: str, says: str, recovered: str | None
+) -> None:
+    folder = tmp_path / "out"
+    write(folder, OLD)
+    real = getattr(Path, operation)
+
+    def full(self: Path, *args: object) -> object:
+        if "new" in self.parts:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+        return real(self, *args)
+
+    monkeypatch.setattr(Path, operation, full)
+    with pytest.raises(EnvironmentProblem, match="No space left") as said:
+        write(folder, NEW)
+    assert says in (said.value.help or "")
+    monkeypatch.undo()
+    assert write(folder, NEW).recovered == recovered
+    assert content(folder) == NEW
+
+
+def test_a_file_that_happens_to_be_the_same_stays_somebody_elses(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base/a.yaml").write_text(OLD["base/a.yaml"])
+    assert "base/a.yaml" in write(tmp_path, OLD).unchanged
+    assert "base/a.yaml" not in json.loads((tmp_path / writing.MARKER).read_text())["files"]
+    before = (tmp_path / writing.MARKER).stat().st_mtime_ns
+    assert set(write(tmp_path, OLD).unchanged) == set(OLD)
+    assert (tmp_path / writing.MARKER).stat().st_mtime_ns == before
+    with pytest.raises(ForeignFilesError, match=r"did not write base/a\.yaml"):
+        write(tmp_path, NEW, force=True)
+    write(tmp_path, {"same.yaml": "s: 1\n"})
+    assert content(tmp_path) == {"base/a.yaml": OLD["base/a.yaml"], "same.yaml": "s: 1\n"}
+
+
+@pytest.mark.parametrize("folder", ["out", "my out; echo $HOME", "-k", "it's", "/", "a/"])
+@pytest.mark.parametrize("below", ["", "base/namespace.yaml"])
+def test_a_path_to_paste_arrives_as_it_is(folder: str, below: str) -> None:
+    text = kustomize.shell_path(folder, below)
+    done = subprocess.run(["sh", "-c", f"printf %s {text}"], capture_output=True, text=True, check=True)
+    assert Path(done.stdout) == Path(folder, below)
+    assert not done.stdout.startswith("-")

@@ -59,3 +59,11 @@ def stream(documents: list[Document]) -> Iterator[str]:
         if number:
             yield "---\n"
         yield document.text
+
+
+def shell_path(folder: str, below: str = "") -> str:
+    """The folder, or what is below it, as an argument to paste into a shell: quoted, and never read as an option."""
+    import shlex
+
+    path = f"{folder.rstrip('/') or '/'}/{below}".replace("//", "/") if below else folder
+    return shlex.quote(f"./{path}" if path.startswith("-") else path)

@@ -5,6 +5,9 @@ here on the next run finishes it; before, the next run throws the stage away), t
 rename, then what is no longer rendered is removed, and last the list of written files, with their checksums, is
 replaced. It holds against SIGKILL at any moment; against a power cut only as far as the file system keeps renames
 behind the data they move.
+
+Whose a file is, the list in the folder says. A file that stood there before and happens to hold what homeport would
+write is left alone and not listed: it stays somebody else's, and is refused once homeport wants something else there.
 """
 
 import errno
@@ -27,6 +30,16 @@ MARKER = ".homeport.json"
 STAGE = ".homeport-staged"
 WAIT_S = 10.0
 """How long a run waits for another one that writes to the same folder, seconds."""
+
+
+VERSION = 1
+"""The version of that list."""
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """What every version of the marker has."""
+
+    version: int
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,16 +69,22 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ForeignFilesError(HomeportError):
-    """Files in the way that homeport did not write, or that somebody changed since."""
+    """What is in the way and homeport's not to change: files of others, changed ones, and what is no file at all."""
 
-    def __init__(self, folder: Path, foreign: list[str], edited: list[str]) -> None:
-        """`foreign` were never homeport's; `edited` were, and may be overwritten with force."""
-        parts = []
+    def __init__(
+        self, folder: Path, foreign: list[str], edited: list[str], obstacles: list[str] | None = None
+    ) -> None:
+        """`foreign` were never homeport's; `edited` were, and may be overwritten with force.
+
+        `obstacles` say what stands where a file or a folder is needed; force does not help.
+        """
+        parts = list(obstacles or ())
         if foreign:
             parts.append(f"homeport did not write {', '.join(foreign)}")
         if edited:
             parts.append(f"changed since homeport wrote them: {', '.join(edited)} (--force overwrites them)")
         super().__init__(f"{folder}: nothing was written. " + "; ".join(parts))
+        self.obstacles = obstacles or []
         self.foreign = foreign
         self.edited = edited
 
@@ -74,7 +93,8 @@ def write(folder: Path, files: Mapping[str, str], *, force: bool = False, dry_ru
     """Make `folder` hold exactly `files` (path -> text) of homeport's; other files in it are left alone.
 
     `force` overwrites files of homeport's that somebody changed. `dry_run` says what would happen. Raises
-    ForeignFilesError, and EnvironmentProblem where the folder cannot be written or another run holds it.
+    ForeignFilesError, and EnvironmentProblem where the folder cannot be written, another run holds it, or what
+    homeport itself left there is damaged. A file of somebody else's with the very content counts as unchanged.
     """
     for path in files:
         _check_path(path)
@@ -84,19 +104,28 @@ def write(folder: Path, files: Mapping[str, str], *, force: bool = False, dry_ru
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
             recovered = _recover(folder, force=force)
-            outcome, journal = _compare(folder, files, force=force)
+            outcome, owned, journal = _compare(folder, files, force=force)
             if journal is not None:
-                _apply(folder, _stage(folder, files, journal), journal)
+                _apply(folder, _stage(folder, files, owned, journal), journal)
     except OSError as error:
         raise _explained(error, folder) from error
     return msgspec.structs.replace(outcome, recovered=recovered)
 
 
-def _compare(folder: Path, files: Mapping[str, str], *, force: bool) -> tuple[Outcome, Journal | None]:
-    """Compare the folder with what it shall hold; the journal is None where nothing is to do."""
+def _compare(
+    folder: Path, files: Mapping[str, str], *, force: bool
+) -> tuple[Outcome, dict[str, str], Journal | None]:
+    """Compare the folder with what it shall hold.
+
+    Returns what would happen, the files that are homeport's afterwards, and the journal (None: nothing is to do).
+    """
     ours = _marker(folder)
     sums = {path: _sum(text.encode()) for path, text in files.items()}
-    found = {path: _sum_of(folder, path) for path in {**sums, **ours}}
+    looked = {path: _look(folder, path) for path in {**sums, **ours}}
+    obstacles = [obstacle for p in sums if (obstacle := looked[p][1])]
+    if obstacles:
+        raise ForeignFilesError(folder, [], [], list(dict.fromkeys(obstacles)))
+    found = {path: checksum for path, (checksum, _) in looked.items()}
     foreign = [p for p in sums if found[p] not in (None, sums[p]) and p not in ours]
     edited = [p for p in ours if found[p] not in (None, ours[p], sums.get(p))]
     if foreign or (edited and not force):
@@ -108,23 +137,23 @@ def _compare(folder: Path, files: Mapping[str, str], *, force: bool) -> tuple[Ou
         unchanged=tuple(p for p in sums if found[p] == sums[p]),
         removed=tuple(removed),
     )
-    if not removed and sums == ours and len(outcome.unchanged) == len(sums):
-        return outcome, None
+    owned = {p: sums[p] for p in sums if p in ours or found[p] is None}
     todo = {p: sums[p] for p in (*outcome.created, *outcome.changed)}
-    return outcome, Journal(write=todo, before={p: found[p] for p in todo}, remove=removed)
+    if not removed and not todo and owned == ours:
+        return outcome, owned, None
+    return outcome, owned, Journal(write=todo, before={p: found[p] for p in todo}, remove=removed)
 
 
-def _stage(folder: Path, files: Mapping[str, str], journal: Journal) -> Path:
+def _stage(folder: Path, files: Mapping[str, str], owned: dict[str, str], journal: Journal) -> Path:
     """Write everything that is new outside the folder, and the journal last: the point of no return."""
     stage = _make_stage(folder)
     try:
-        sums = {path: _sum(text.encode()) for path, text in files.items()}
         for path in journal.write:
             target = stage / "files" / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(files[path].encode())
         note = "Written by `homeport render`, which touches no file that is not listed here."
-        listed = msgspec.json.encode(Written(version=1, note=note, files=dict(sorted(sums.items()))))
+        listed = msgspec.json.encode(Written(version=VERSION, note=note, files=dict(sorted(owned.items()))))
         (stage / "marker").write_bytes(msgspec.json.format(listed, indent=1) + b"\n")
         (stage / "journal.new").write_bytes(msgspec.json.encode(journal))
         (stage / "journal.new").replace(stage / "journal")
@@ -144,8 +173,9 @@ def _apply(folder: Path, stage: Path, journal: Journal) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             staged.replace(target)
     for path in journal.remove:
-        target = _inside(folder, path)
-        target.unlink(missing_ok=True)
+        target = folder / path
+        if _obstacle(folder, path) is None:  # what took its place since is somebody else's
+            target.unlink(missing_ok=True)
         for parent in target.relative_to(folder).parents:
             if parent.parts:
                 with suppress(OSError):  # not empty, or gone already
@@ -161,32 +191,63 @@ def _recover(folder: Path, *, force: bool) -> str | None:
         if not os.path.lexists(stage):
             continue
         _check_stage(stage)
-        try:
-            journal = msgspec.json.decode((stage / "journal").read_bytes(), type=Journal)
-        except FileNotFoundError:
-            _discard(stage)
-            done = "undone"
-            continue
-        for path in (*journal.write, *journal.remove):
-            _check_path(path)
-        if (stage / "marker").exists():
+        journal = _read_stage(stage)
+        if journal is not None and os.path.lexists(stage / "marker"):
             _check_unchanged(folder, stage, journal, force=force)
             _apply(folder, stage, journal)
-        else:  # all was done but the tidying
+        else:  # all was done but the tidying, or nothing was begun
             _discard(stage)
-        done = "finished"
+        done = "undone" if journal is None else "finished"
     return done
+
+
+def _read_stage(stage: Path) -> Journal | None:
+    """The journal of a stage, None where the killed run had not come to it. Believes nothing that cannot be."""
+    try:
+        content = _read(stage / "journal")
+        if content is None:
+            return None
+        journal = msgspec.json.decode(content, type=Journal)
+        for path in (*journal.write, *journal.remove):
+            _check_path(path)
+        if journal.before.keys() != journal.write.keys():
+            raise HomeportError("its journal misses entries")
+        for path, checksum in journal.write.items():
+            staged, obstacle = _look(stage / "files", path)
+            if obstacle or staged not in (None, checksum):
+                raise HomeportError(obstacle or f"files/{path} is not what was to be written")
+        marker = _read(stage / "marker")
+        if marker is not None:
+            _listed(marker)
+    except (*_UNREADABLE, HomeportError) as error:
+        raise _damaged(stage, str(error)) from error
+    return journal
+
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding damaged JSON raises."""
+
+
+def _damaged(stage: Path, why: str) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        f"the stage {stage}, which a killed run left, is damaged: {why}",
+        help="remove it and run again; what the killed run had replaced already may then count as changed (--force)",
+    )
 
 
 def _check_unchanged(folder: Path, stage: Path, journal: Journal, *, force: bool) -> None:
     """Raise ForeignFilesError where somebody wrote to a file between the killed run and this one."""
-    changed = []
+    changed, obstacles = [], []
     for path, new in journal.write.items():
-        if (stage / "files" / path).exists() and _sum_of(folder, path) not in (journal.before[path], new):
-            changed.append(path)
-    changed += [p for p, old in journal.remove.items() if _sum_of(folder, p) not in (None, old)]
-    if changed and not force:
-        raise ForeignFilesError(folder, [], changed)
+        if (stage / "files" / path).exists():
+            found, obstacle = _look(folder, path)
+            if obstacle:
+                obstacles.append(obstacle)
+            elif found not in (journal.before[path], new):
+                changed.append(path)
+    changed += [p for p, old in journal.remove.items() if _look(folder, p)[0] not in (None, old)]
+    if obstacles or (changed and not force):
+        raise ForeignFilesError(folder, [], [] if force else changed, list(dict.fromkeys(obstacles)))
 
 
 def _stages(folder: Path) -> tuple[Path, Path]:
@@ -231,18 +292,42 @@ def _discard(stage: Path) -> None:
 
 def _marker(folder: Path) -> dict[str, str]:
     """The files that homeport wrote into the folder before, with their checksums."""
-    try:
-        written = msgspec.json.decode((folder / MARKER).read_bytes(), type=Written)
-        for path in written.files:
-            _check_path(path)
-    except (FileNotFoundError, NotADirectoryError):
+    obstacle = _obstacle(folder, MARKER)
+    if obstacle:
+        raise ForeignFilesError(folder, [], [], [obstacle])
+    content = _read(folder / MARKER)
+    if content is None:
         return {}
-    except (msgspec.DecodeError, HomeportError) as error:
+    try:
+        return _listed(content)
+    except _NewerError as error:
+        raise EnvironmentProblem(
+            f"{folder / MARKER} {error}", help="update homeport, or render into a new folder"
+        ) from None
+    except (*_UNREADABLE, HomeportError) as error:
         raise EnvironmentProblem(
             f"{folder / MARKER} is damaged: {error}",
             help="restore it from version control, or render into a new folder",
         ) from error
-    return written.files
+
+
+class _NewerError(HomeportError):
+    """A list of files of a version that this homeport does not know."""
+
+
+def _listed(content: bytes) -> dict[str, str]:
+    """The files that a marker lists."""
+    version = msgspec.json.decode(content, type=Version).version
+    if version > VERSION:
+        raise _NewerError(
+            f"was written by a newer homeport: it has version {version}, this one knows {VERSION}"
+        )
+    if version < VERSION:
+        raise HomeportError(f"there is no version {version}")
+    files = msgspec.json.decode(content, type=Written).files
+    for path in files:
+        _check_path(path)
+    return files
 
 
 def _check_path(path: str) -> None:
@@ -258,24 +343,64 @@ def _check_path(path: str) -> None:
 
 
 def _inside(folder: Path, path: str) -> Path:
-    """The path in the folder; refuses symbolic links, which could lead out of it."""
+    """The path in the folder, where a file may be put; raises EnvironmentProblem where something came into the way."""
+    obstacle = _obstacle(folder, path)
+    if obstacle:
+        raise EnvironmentProblem(
+            f"{folder}: {obstacle}, since a moment ago",
+            help="remove it and run again: what was begun is then finished",
+        )
+    return folder / path
+
+
+_KINDS = {
+    stat.S_IFREG: "a file",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def _obstacle(folder: Path, path: str) -> str | None:
+    """What stands where a folder or the file is needed ("base is a file, …"), None where nothing is wrong.
+
+    Looks before anything is opened: to open a pipe is to wait. Raises EnvironmentProblem for symbolic links, which
+    could lead out of the folder.
+    """
+    parts = PurePosixPath(path).parts
     target = folder
-    for part in PurePosixPath(path).parts:
+    for depth, part in enumerate(parts, 1):
         target = target / part
-        if target.is_symlink():
+        try:
+            kind = stat.S_IFMT(target.lstat().st_mode)
+        except FileNotFoundError:
+            return None
+        if kind == stat.S_IFLNK:
             raise EnvironmentProblem(f"{target} is a symbolic link: nothing is written through it")
-    return target
+        needed = stat.S_IFREG if depth == len(parts) else stat.S_IFDIR
+        if kind != needed:
+            is_ = _KINDS.get(kind, "something else")
+            return f"{'/'.join(parts[:depth])} is {is_}, and {_KINDS[needed]} is needed there"
+    return None
 
 
-def _sum_of(folder: Path, path: str) -> str | None:
-    """Checksum of a file in the folder, None where there is none."""
-    target = _inside(folder, path)
+def _look(folder: Path, path: str) -> tuple[str | None, str | None]:
+    """Checksum of a file in the folder (None: there is none), and what is in its way (None: nothing)."""
+    obstacle = _obstacle(folder, path)
+    content = None if obstacle else _read(folder / path)
+    return None if content is None else _sum(content), obstacle
+
+
+def _read(path: Path) -> bytes | None:
+    """The content of a file, None where there is nothing; raises HomeportError for what is no file."""
     try:
-        return _sum(target.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise HomeportError(f"{path.name} is not a file")
+        return path.read_bytes()
+    except FileNotFoundError:
         return None
-    except IsADirectoryError:
-        return "a folder"
 
 
 def _sum(content: bytes) -> str:
@@ -311,12 +436,26 @@ def _locked(folder: Path) -> Iterator[None]:
 def _explained(error: OSError, folder: Path) -> EnvironmentProblem:
     where = error.filename or folder
     what = error.strerror or str(error)
+    if STAGE in str(where) and error.errno in (errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
+        stage = next((s for s in _stages(folder) if os.path.lexists(s)), Path(where))
+        return _damaged(stage, f"{where}: {what}")
     help_ = {
-        errno.ENOSPC: "make room and run again: what was begun is then finished",
-        errno.EDQUOT: "make room and run again: what was begun is then finished",
+        errno.ENOSPC: "make room and run again",
+        errno.EDQUOT: "make room and run again",
         errno.EROFS: "choose a folder on a file system that can be written",
         errno.EACCES: "choose a folder that you may write to",
         errno.ENOTDIR: "choose a folder: a file of that name stands there",
         errno.EEXIST: "choose a folder: a file of that name stands there",
-    }.get(error.errno or 0)
+    }.get(error.errno or 0, "run again")
+    if _begun(folder):
+        help_ += "; what was begun is finished by the next run that can write here"
+    else:
+        help_ += "; nothing was changed"
     return EnvironmentProblem(f"cannot write {where}: {what}", help=help_)
+
+
+def _begun(folder: Path) -> bool:
+    """Whether a journal says that files are being moved in."""
+    with suppress(OSError, RuntimeError):  # RuntimeError: symbolic links in a circle
+        return any(os.path.lexists(stage / "journal") for stage in _stages(folder))
+    return False
