@@ -125,8 +125,8 @@ def throughput(ctx: click.Context, **given: Any) -> int:
         output_tokens=given["output_tokens"],
         concurrency=given["concurrency"],
     )
-    throughput_view(ctx.obj, _one(given), load, given["output_format"], explain=given["explain"])
-    return 0
+    comes_up = throughput_view(ctx.obj, _one(given), load, given["output_format"], explain=given["explain"])
+    return 0 if comes_up else 1
 
 
 @_question(

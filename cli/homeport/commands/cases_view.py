@@ -1,5 +1,6 @@
 """One case of memory, throughput or start-up, answered as a table, JSON or YAML."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,11 @@ from typing import Any
 import msgspec
 
 from homeport.catalog.architecture import Architecture, architecture
-from homeport.catalog.gpus import gpu as gpu_named
+from homeport.catalog.gpus import gpus_matching
 from homeport.catalog.resolve import resolve
 from homeport.catalog.types import Gpu
 from homeport.commands.output import SCHEMA_VERSION, Format, Output
+from homeport.errors import NotFoundError
 from homeport.sizing.types import Load, Performance, Settings, Start, Startup, Term
 
 BAR_WIDTH = 40
@@ -62,9 +64,20 @@ def one(model: str, gpu: str, settings: dict[str, Any]) -> One:
     return One(
         model=found.id,
         arch=architecture(config, found.id),
-        gpu=gpu_named(gpu),
+        gpu=_one_gpu(gpu),
         settings=Settings(**{**settings, "engine_version": version}),
     )
+
+
+def _one_gpu(name: str) -> Gpu:
+    """The GPU of a name, or of a family that has one member; a family of several is answered with their ids."""
+    found = gpus_matching(name)
+    if len(found) > 1:
+        ids = [g.id for g in found]
+        raise NotFoundError(
+            "single GPU", name, ids, help=f"'{name}' is a family: name one of {', '.join(ids)}"
+        )
+    return found[0]
 
 
 def size_view(out: Output, case: One, fmt: Format, *, explain: bool) -> bool:
@@ -118,20 +131,28 @@ def size_view(out: Output, case: One, fmt: Format, *, explain: bool) -> bool:
     return memory.fits
 
 
-def throughput_view(out: Output, case: One, load: Load, fmt: Format, *, explain: bool) -> None:
-    """Print how fast one replica serves a load."""
+def throughput_view(out: Output, case: One, load: Load, fmt: Format, *, explain: bool) -> bool:
+    """Print how fast one replica serves a load; return whether it comes up at all.
+
+    The KV cache is what `size` and `plan` say, so that all three agree on how many requests run at once.
+    """
     from homeport.sizing.memory import size as memory_of
     from homeport.sizing.throughput import explain_performance, predict_run
 
-    memory = memory_of(case.arch, case.gpu, case.settings)
+    settings = case.settings
+    if settings.max_model_len is None:
+        needed = math.ceil(load.input_tokens + load.output_tokens)
+        settings = msgspec.structs.replace(settings, max_model_len=min(needed, case.arch.context_tokens))
+    memory = memory_of(case.arch, case.gpu, settings)
     if not memory.fits:
         out.warn(f"the engine does not come up with these settings: {memory.reason}")
-    found: Performance = predict_run(case.arch, case.gpu, case.settings, load)
+    tokens = memory.kv_cache_tokens or None
+    found: Performance = predict_run(case.arch, case.gpu, case.settings, load, tokens)
     if fmt != "table":
         terms = (
             {
                 "explanation": msgspec.to_builtins(
-                    explain_performance(case.arch, case.gpu, case.settings, load)
+                    explain_performance(case.arch, case.gpu, case.settings, load, tokens)
                 )
             }
             if explain
@@ -143,8 +164,12 @@ def throughput_view(out: Output, case: One, load: Load, fmt: Format, *, explain:
             "concurrency": load.concurrency,
         }
         out.structured(_rounded({**case.keys, **asked, **msgspec.to_builtins(found), **terms}), fmt)
-        return
-    flight = "all requests at once" if load.concurrency is None else f"{load.concurrency} requests in flight"
+        return memory.fits
+    flight = (
+        "all requests at once"
+        if load.concurrency is None
+        else f"{load.concurrency} request{'s' if load.concurrency > 1 else ''} in flight"
+    )
     out.data(f"{case.head}\n{load.input_tokens:,.0f} + {load.output_tokens:,.0f} tokens, {flight}\n\n")
     rows = [
         _figure("time to first token", found.ttft_ms, found.ttft_ms_interval, "ms"),
@@ -153,10 +178,11 @@ def throughput_view(out: Output, case: One, load: Load, fmt: Format, *, explain:
             "output of the replica", found.output_tokens_per_s, found.output_tokens_per_s_interval, "tokens/s"
         ),
     ]
-    out.table(["mean", "", "interval", "unit"], rows, right=[1, 2])
+    out.table(["", "mean", "interval", "unit"], rows, right=[1, 2])
     if explain:
-        _terms(out, explain_performance(case.arch, case.gpu, case.settings, load))
+        _terms(out, explain_performance(case.arch, case.gpu, case.settings, load, tokens))
     _notes(out, found.notes)
+    return memory.fits
 
 
 def startup_view(out: Output, case: One, start: Start, fmt: Format, *, explain: bool) -> None:

@@ -22,6 +22,19 @@ class NearestChoice(click.Choice[str]):
         return None
 
 
+class Number(click.ParamType[float]):
+    """A number; how it is written otherwise (20k, 20,000) is answered with how it is written here."""
+
+    name = "float"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number, or fail with an example."""
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"'{value}' is no number; write it in digits, such as 20000 or 0.5", param, ctx)
+
+
 class CatalogName(click.ParamType[str]):
     """A name of the catalog: completed by the shell, checked by the library (which also knows other sources)."""
 

@@ -172,9 +172,14 @@ def _invoke(args: list[str], out: Output) -> int:
 
 
 def _usage_help(error: click.UsageError) -> str:
+    import re  # only a mistake pays for it
+
     if isinstance(error, click.NoSuchOption) and error.possibilities:
         best = nearest(error.option_name, error.possibilities) or sorted(error.possibilities)
         return f"did you mean {' or '.join(best)}?"
+    extra = re.search(r"unexpected extra arguments? \((\S+\.ya?ml)", error.format_message())
+    if extra:
+        return f"a spec is named with -f: -f {extra.group(1)}"
     given = getattr(error, "help", None)
     if given:
         return str(given)

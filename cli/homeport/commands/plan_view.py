@@ -68,8 +68,8 @@ def _where(model: ModelPlan) -> str:
 
 
 def _replicas(model: ModelPlan) -> str:
-    count = "one replica" if model.replicas_planned == 1 else f"{model.replicas_planned} replicas"
-    return f"{count} (fixed)" if model.fixed_replicas else f"{count} (at most {model.replicas_max})"
+    count = "one replica" if model.replicas_planned == 1 else f"{model.replicas_planned:,} replicas"
+    return f"{count} (fixed)" if model.fixed_replicas else f"{count} (at most {model.replicas_max:,})"
 
 
 def _facts(model: ModelPlan, out: Output) -> list[str]:
@@ -96,6 +96,8 @@ def _facts(model: ModelPlan, out: Output) -> list[str]:
         rows += [("one GPU", bar), ("", legend)]
     if model.performance is not None and model.capacity is not None:
         rows.append(("serves", _serves(model)))
+        if likely := _likely(model):
+            rows.append(("", likely))
     if model.startup is not None:
         rows.append(("ready in", _ready(model)))
     if model.measured:
@@ -136,10 +138,26 @@ def _serves(model: ModelPlan) -> str:
     limits = model.spec.latency
     tokens = f", {memory.kv_cache_tokens:,} KV tokens" if memory else ""
     return (
-        f"{model.peak_requests_per_s:.2f} requests/s at the peak: TTFT {_ms(performance.ttft_ms)} (limit "
+        f"{model.peak_requests_per_s:,.2f} requests/s at the peak: TTFT {_ms(performance.ttft_ms)} (limit "
         f"{limits.ttft_ms:,.0f}), {_ms(performance.tpot_ms)} a token (limit {limits.tpot_ms:,.0f}); a replica holds "
-        f"{capacity.requests_per_s:.2f} requests/s, {capacity.concurrency} in flight{tokens}"
+        f"{capacity.requests_per_s:,.2f} requests/s, {capacity.concurrency:,} in flight{tokens}"
     )
+
+
+def _likely(model: ModelPlan) -> str:
+    """Say in what range nine of ten measured set-ups lie, as far from their predictions."""
+    performance = model.performance
+    assert performance is not None
+    parts = [
+        f"{low:,.0f} to {high:,.0f} ms {what}"
+        for what, interval in (
+            ("to the first token", performance.ttft_ms_interval),
+            ("a token", performance.tpot_ms_interval),
+        )
+        if interval is not None
+        for low, high in [interval]
+    ]
+    return f"nine in ten lie within {', '.join(parts)}" if parts else ""
 
 
 def _ms(value: float | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from homeport.commands.choices import CatalogName, NearestChoice, gpu_ids, model_ids
+from homeport.commands.choices import CatalogName, NearestChoice, Number, gpu_ids, model_ids
 
 # A help text needs none of them: they are imported where a spec is read.
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from homeport.spec.trace import Trace
 
 DEFAULT_FILE = "homeport.yaml"
+NUMBER = Number()
 TRACE = "--trace"
 PLATFORMS = ("kind", "minikube", "generic", "gke", "eks", "aks")
 ENGINES = ("vllm", "sglang", "trtllm", "tensorrt-llm", "tgi", "cpu", "simulator")
@@ -43,20 +44,20 @@ FLAGS = (
         "--model", "model", kind=CatalogName(model_ids, "model"), help="Catalog id, Hub id, or a config.json."
     ),
     _model(
-        "--requests-per-day", "workload", "requests_per_day", kind=float, help="Requests a day, on average."
+        "--requests-per-day", "workload", "requests_per_day", kind=NUMBER, help="Requests a day, on average."
     ),
     _model(
-        "--input-tokens", "workload", "input_tokens", kind=float, help="Prompt tokens of a request (mean)."
+        "--input-tokens", "workload", "input_tokens", kind=NUMBER, help="Prompt tokens of a request (mean)."
     ),
     _model(
         "--output-tokens",
         "workload",
         "output_tokens",
-        kind=float,
+        kind=NUMBER,
         help="Generated tokens of a request (mean).",
     ),
     _model(
-        "--peak-to-mean", "workload", "peak_to_mean", kind=float, help="Peak / mean of requests a second."
+        "--peak-to-mean", "workload", "peak_to_mean", kind=NUMBER, help="Peak / mean of requests a second."
     ),
     Flag("--target", ("target", "platform"), NearestChoice(PLATFORMS), "Where it shall run."),
     Flag("--region", ("target", "region"), str, "Cloud region."),
@@ -66,8 +67,8 @@ FLAGS = (
     _model("--checkpoint", "checkpoint", kind=str, help="A quantised checkpoint that exists."),
     _model("--tensor-parallel-size", "tensor_parallel_size", kind=int, help="GPUs that share each layer."),
     _model("--max-model-len", "max_model_len", kind=int, help="Most tokens of a request."),
-    _model("--ttft-ms", "latency", "ttft_ms", kind=float, help="Limit of the time to first token, ms."),
-    _model("--tpot-ms", "latency", "tpot_ms", kind=float, help="Limit of the time per output token, ms."),
+    _model("--ttft-ms", "latency", "ttft_ms", kind=NUMBER, help="Limit of the time to first token, ms."),
+    _model("--tpot-ms", "latency", "tpot_ms", kind=NUMBER, help="Limit of the time per output token, ms."),
 )
 
 

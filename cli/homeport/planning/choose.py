@@ -269,7 +269,18 @@ def _against(verdict: Verdict, best: Verdict | None) -> str:
         return f"${difference:,.0f} a month dearer"
     if difference < 0:
         return f"${-difference:,.0f} a month cheaper"
-    return "costs the same, with more GPUs or slower"
+    return _same_cost(verdict, best)
+
+
+def _same_cost(verdict: Verdict, best: Verdict) -> str:
+    """Say what decided between two that cost the same."""
+    mine = (verdict.replicas or 0) * verdict.candidate.gpus_per_replica
+    its = (best.replicas or 0) * best.candidate.gpus_per_replica
+    if mine != its:
+        return f"costs the same, with {mine} GPUs instead of {its}"
+    if verdict.replicas != best.replicas:
+        return f"costs the same, in {verdict.replicas} replicas instead of {best.replicas}"
+    return "costs the same, and is no faster"
 
 
 def idle_share(placed: Placement) -> str:

@@ -1,6 +1,7 @@
 """From the best candidate to a plan of one model: every number that the documents and the bill need."""
 
 import math
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from homeport.engines.types import AdapterMount, Launch
@@ -179,7 +180,7 @@ def launch(model: ModelSpec, source: ModelSource, chosen: Settings) -> Launch:
 
 
 def nodes(target: Target, candidate: Candidate, placed: Placement) -> NodeChoice:
-    """The nodes that replicas run on. On a cloud every type of the same GPU and node size is allowed, cheapest first."""
+    """The nodes that replicas run on. On a cloud every type with as many of the GPU at about the price is allowed."""
     offer = placed.offer
     allowed: tuple[str, ...] = ()
     if cloud_of(target) and offer.instance is not None:
@@ -187,7 +188,7 @@ def nodes(target: Target, candidate: Candidate, placed: Placement) -> NodeChoice
             dict.fromkeys(
                 o.instance.instance_type
                 for o in (offer, *candidate.offers)
-                if o.instance is not None and o.gpus == offer.gpus
+                if o.instance is not None and o.gpus == offer.gpus and _costs_alike(o, offer)
             )
         )
     return NodeChoice(
@@ -197,6 +198,15 @@ def nodes(target: Target, candidate: Candidate, placed: Placement) -> NodeChoice
         region=_region(target, offer),
         price=offer.price,
     )
+
+
+ALIKE = Decimal("1.25")
+"""A node may cost a quarter more than the one that the bill counts with: other sizes of CPU and memory, no more."""
+
+
+def _costs_alike(other: Offer, chosen: Offer) -> bool:
+    mine, its = chosen.usd_per_hour, other.usd_per_hour
+    return mine is None or its is None or its <= mine * ALIKE
 
 
 def _region(target: Target, offer: Offer) -> str | None:

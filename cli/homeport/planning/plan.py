@@ -285,7 +285,7 @@ def _offers_for(spec: Spec, model: ModelSpec, path: Path_) -> dict[str, tuple[Of
                     message=f"{where} has no priced instance with {model.gpu}",
                     path=(*path, "gpu"),
                     value=model.gpu,
-                    help=f"it offers {', '.join(sorted(offered))}",
+                    help=f"priced here: {', '.join(sorted(offered))}",
                 )
             ]
         )

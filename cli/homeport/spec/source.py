@@ -96,7 +96,7 @@ class Source(Struct, frozen=True, kw_only=True):
     def written(self, path: Path) -> str | None:
         """Return the scalar at `path` as it is written (`0.10`, not 0.1), or None."""
         place = self.find(path)
-        if place is None or place.children is not None:
+        if place is None or place.children is not None or (self.flags is not None and path in self.flags):
             return None
         span = place.value_span()
         return self.text[span.start : span.end]
