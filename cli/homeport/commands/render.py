@@ -102,10 +102,10 @@ def _write(
     wanted = secrets(plan)
     if wanted:
         out.message(
-            f"\nthe Secrets need the namespace:\n  kubectl apply -f {folder.rstrip('/')}/base/namespace.yaml"
+            f"\nthe Secrets need the namespace:\n  kubectl apply -f {kustomize.shell_path(folder, 'base/namespace.yaml')}"
         )
         _say_commands(out, None, wanted)
-    out.message(f"\nthen:\n  kubectl apply -k {folder}")
+    out.message(f"\nthen:\n  kubectl apply -k {kustomize.shell_path(folder)}")
 
 
 def _say_commands(out: Output, heading: str | None, needed: "list[Prerequisite]") -> None:
