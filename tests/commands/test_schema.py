@@ -41,7 +41,16 @@ WORKLOAD = ("--requests-per-day", "5000", "--input-tokens", "300", "--output-tok
 ANSWERS: dict[str, tuple[str, ...]] = {
     "plan": ("plan", "--model", "Qwen/Qwen3-8B", *WORKLOAD, "--target", "gke", "-o", "json"),
     "cost": ("cost", "--model", "Qwen/Qwen3-8B", *WORKLOAD, "--compare", "gpt-4.1", "-o", "json"),
-    "advise": ("advise", "--model", "Qwen/Qwen3-8B", *WORKLOAD, "--regime", "financial_pci_gdpr", "-o", "json"),
+    "advise": (
+        "advise",
+        "--model",
+        "Qwen/Qwen3-8B",
+        *WORKLOAD,
+        "--regime",
+        "financial_pci_gdpr",
+        "-o",
+        "json",
+    ),
     "config": ("config", "-f", str(EXAMPLES / "fleet.yaml"), "-o", "json"),
     "size": ("size", *ONE),
     "size cases": ("size", "--cases", "-", "-o", "json"),

@@ -215,7 +215,9 @@ class Replicas(Part, frozen=True, kw_only=True):
 
     min: Annotated[
         Annotated[int, Meta(ge=0, le=4096)] | None,
-        Meta(description="Least replicas (auto: 1); 0 needs a signal that exists at zero replicas, which nothing renders yet"),
+        Meta(
+            description="Least replicas (auto: 1); 0 needs a signal that exists at zero replicas, which nothing renders yet"
+        ),
     ] = None
     max: Annotated[Count | None, Meta(description="Most replicas (auto: planned + 1)")] = None
 
