@@ -4,12 +4,14 @@ Keys are added, never renamed; a reader ignores those that it does not know. Nul
 own schema stands with the bill (homeport.costs.output).
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, defstruct
+from msgspec.structs import fields
 
-from homeport.catalog.types import Gpu, Model
+from homeport.catalog.types import ApiPrice, Gpu, Instance, Model
 from homeport.commands.output import SCHEMA_VERSION
+from homeport.engines.types import Release
 from homeport.sizing.types import Basis
 from homeport.spec.schema import DIALECT
 
@@ -48,9 +50,40 @@ class Memory(Struct):
     total: Gib
     usable: Gib
     weights: Gib
+    adapters: Gib
     activation: Gib
     non_torch: Gib
+    cuda_graphs: Gib
     kv_cache: Gib
+
+
+class Capacity(Struct):
+    """The largest load that one replica carries within the latency limits."""
+
+    concurrency: Annotated[int, Meta(description="Requests in flight")]
+    requests_per_s: Annotated[float, Meta(description="Requests a second")]
+    limited_by: Annotated[
+        str, Meta(description="What stops it from carrying more: ttft, tpot, kv_cache or max_num_seqs")
+    ]
+
+
+class NodePool(Struct):
+    """Nodes of one kind that planned replicas share: what is billed."""
+
+    gpu: str
+    instance_type: Annotated[str | None, Meta(description="Of the cloud; null: a pool of the cluster's own")]
+    region: str | None
+    capacity: Annotated[str, Meta(description="How the nodes are bought: on_demand or spot")]
+    gpus_per_node: Annotated[int, Meta(description="GPUs of one node")]
+    nodes: Annotated[int, Meta(description="Whole nodes that hold all planned replicas")]
+    idle_gpus: Annotated[int, Meta(description="GPUs of these nodes that no replica uses")]
+    usd_per_hour_per_node: Annotated[float | None, Meta(description="USD an hour for one node")]
+    price_source: Annotated[str | None, Meta(description="Where that price comes from")]
+    price_as_of: Annotated[str | None, Meta(description="Its date")]
+    price_assumption: Annotated[
+        str | None, Meta(description="Why the price is an assumption; null: it is none")
+    ]
+    models: Annotated[list[str], Meta(description="Names of the models whose replicas stand there")]
 
 
 class Performance(Struct):
@@ -79,6 +112,7 @@ class Considered(Struct):
     gpu: str
     precision: str
     tensor_parallel_size: int
+    pipeline_parallel_size: int
     replicas: int | None
     usd_per_month: float | None
     chosen: bool
@@ -137,6 +171,9 @@ class PlannedModel(Struct):
 
     name: Annotated[str, Meta(description="Name in the spec")]
     model: Annotated[str, Meta(description="Catalog id, Hub id or path")]
+    checkpoint: Annotated[
+        str, Meta(description="What is loaded: the model itself, or a quantised checkpoint")
+    ]
     engine: Engine
     precision: Annotated[str, Meta(description="Of the weights")]
     kv_cache_dtype: str
@@ -145,11 +182,16 @@ class PlannedModel(Struct):
     tensor_parallel_size: int
     pipeline_parallel_size: int
     nodes_per_replica: int
+    instance_types: Annotated[
+        list[str], Meta(description="Nodes that the pods accept; empty where no cloud names them")
+    ]
     max_model_len: Annotated[int, Meta(description="Most tokens of a request, input + output")]
     replicas: Replicas
     memory_gib_per_gpu: Memory | None
     kv_cache_tokens: Annotated[int | None, Meta(description="Tokens of a replica's KV cache")]
     performance: Performance
+    capacity: Annotated[Capacity | None, Meta(description="Of one replica")]
+    peak_requests_per_s: Annotated[float, Meta(description="Of the whole workload, at its peak")]
     startup_seconds: Annotated[
         float | None, Meta(description="Process start to readiness, download included")
     ]
@@ -160,6 +202,9 @@ class PlannedModel(Struct):
     usd_per_month: float | None
     considered: list[Considered]
     decisions: list[Decision]
+    licence: str | None
+    gated: Annotated[bool | None, Meta(description="The Hub asks for a login and a licence's acceptance")]
+    unverified: Annotated[list[str], Meta(description="Fields of the model that nobody has checked")]
 
 
 class Plan(Struct):
@@ -169,7 +214,7 @@ class Plan(Struct):
     name: str
     target: Target
     models: list[PlannedModel]
-    node_pools: list[dict[str, Any]]
+    node_pools: list[NodePool]
     warnings: list[str]
 
 
@@ -183,6 +228,14 @@ class Asked(Struct):
     engine_version: str | None
     tensor_parallel_size: int
     pipeline_parallel_size: int
+    nodes: Annotated[int, Meta(description="Nodes of a replica")]
+    weight_dtype: Annotated[str, Meta(description="Of what is not quantised; auto: the config's")]
+    kv_cache_dtype: str
+    max_model_len: Annotated[
+        int | None, Meta(description="Most tokens of a request; null: the engine's default")
+    ]
+    adapters: Annotated[int, Meta(description="LoRA adapters that are counted")]
+    adapter_rank: Annotated[int, Meta(description="Their largest rank")]
 
 
 class Size(Asked):
@@ -192,7 +245,13 @@ class Size(Asked):
     weights_gib_per_gpu: Gib | None
     activation_gib_per_gpu: Gib | None
     non_torch_gib_per_gpu: Gib | None
+    cuda_graph_gib_per_gpu: Gib | None
     kv_cache_gib_per_gpu: Gib | None
+    usable_gib_per_gpu: Annotated[float, Meta(description="All that the engine sees of the GPU, GiB")]
+    short_gib_per_gpu: Annotated[
+        float | None, Meta(description="What one GPU lacks, GiB; null: memory did not decide")
+    ]
+    notes: Annotated[list[str], Meta(description="What was estimated")]
     kv_cache_tokens: Annotated[int | None, Meta(description="Of the whole replica")]
     max_concurrency: Annotated[float | None, Meta(description="kv_cache_tokens / max_model_len")]
     reason: Annotated[str, Meta(description="What decided, in one sentence")]
@@ -209,16 +268,27 @@ class Throughput(Asked):
     output_tokens_per_s: Annotated[
         float | None, Meta(description="Generated tokens a second, all GPUs together")
     ]
+    ttft_ms_interval: Interval | None
+    tpot_ms_interval: Interval | None
+    output_tokens_per_s_interval: Interval | None
+    measured_gpu: Annotated[bool, Meta(description="The GPU was measured; if not, the intervals are wider")]
+    notes: Annotated[list[str], Meta(description="What was estimated")]
 
 
 class Startup(Asked):
     """`homeport startup -o json`: how long a replica takes to start."""
 
+    storage: Annotated[str, Meta(description="Where the weights lie when the process starts")]
+    loader: Annotated[str, Meta(description="How they are read")]
+    download_s: Seconds | None
     weights_load_s: Seconds | None
     compile_s: Seconds | None
     cuda_graph_capture_s: Seconds | None
     init_engine_s: Seconds | None
+    rest_s: Seconds | None
     ready_s: Annotated[float | None, Meta(description="Process start to readiness, a download included")]
+    ready_s_interval: Interval
+    notes: Annotated[list[str], Meta(description="What was estimated")]
 
 
 class SizeCase(Struct):
@@ -255,13 +325,24 @@ class StartupCase(Struct):
     ready_s: Seconds | None
 
 
-class Row(Struct):
-    """What every row of the catalog carries."""
+class EngineRow(Release, frozen=True, kw_only=True):
+    """One version of an engine."""
 
     id: str
-    source: str | None
-    as_of: Annotated[str | None, Meta(description="Date of the source")]
-    unverified: Annotated[list[str], Meta(description="Fields that nobody has checked")]
+
+
+def _row_of(name: str, *rows: type[Struct]) -> type[Struct]:
+    """A row that may be of several kinds: the fields of all of them, each null where its kind has none."""
+    found: dict[str, Any] = {}
+    for row in rows:
+        for field in fields(row):
+            found.setdefault(field.name, field.type)
+    own = [("id", str), ("kind", Literal["api", "instance"])]
+    others = [(key, kind | None, None) for key, kind in found.items() if key not in ("id", "kind")]
+    return defstruct(name, [*own, *others])
+
+
+PriceRow = _row_of("PriceRow", ApiPrice, Instance)
 
 
 class ModelsList(Struct):
@@ -289,14 +370,14 @@ class EnginesList(Struct):
     """`homeport engines list -o json`."""
 
     schema_version: Version
-    engines: list[Row]
+    engines: list[EngineRow]
 
 
 class PricesList(Struct):
     """`homeport prices list -o json` and `prices show`: prices of API models (per million tokens) and instances."""
 
     schema_version: Version
-    prices: list[Row]
+    prices: list[PriceRow]  # type: ignore[valid-type]
 
 
 class Setting(Struct, rename={"origin": "from"}):
