@@ -244,8 +244,6 @@ MEANINGS = {
     "input_above_200k_usd_per_mtok": "the same for prompts above 200,000 tokens",
     "output_above_200k_usd_per_mtok": "the same for prompts above 200,000 tokens",
     "max_output_tokens": "most generated tokens of a request",
-    "retires_on": "day that the provider announced as the model's last",
-    "retired": "whether that day has passed",
     "newest": "whether this is the latest row of its id",
     "vendor_page": "the vendor's own page",
     "cloud": "gcp, aws, azure, lambda or runpod",
