@@ -321,7 +321,8 @@ class Observability(Part, frozen=True, kw_only=True):
         ),
     ] = "http://prometheus-operated.monitoring.svc:9090"
     prometheus_namespace: Annotated[
-        Namespace, Meta(description="Namespace of Prometheus: only it may read the metrics port")
+        Namespace,
+        Meta(description="Namespace of Prometheus: let in to read the metrics where `expose: none` keeps others out"),
     ] = "monitoring"
     monitor_labels: Annotated[
         dict[LabelKey, LabelValue],
