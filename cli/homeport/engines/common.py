@@ -13,6 +13,8 @@ HUB_CACHE = "/hub-cache"
 PRE_STOP_S = 10
 """Seconds between a pod's removal from the endpoints and SIGTERM: proxies need a moment to see it."""
 
+AS_LONG = "at least as long as 99 of 100 requests take at the latency limits"
+
 LEAST_DRAIN_S = 45
 """Least seconds for open requests, so that the grace period is never under 60 (10 + 45 + 5)."""
 
@@ -26,12 +28,12 @@ WORKERS_TALK_TCP = (
 
 
 def drain_seconds(launch: Launch) -> int:
-    """Seconds that the longest request may still take after SIGTERM."""
+    """Seconds for open requests after SIGTERM: as long as 99 of 100 take at the latency limits, or more."""
     return max(LEAST_DRAIN_S, math.ceil(launch.longest_request_s))
 
 
 def drain(launch: Launch, *, own: bool, extra_s: int = 0, why: str) -> Drain:
-    """A drain of preStop sleep + longest request + margin; `own`: the engine is told the middle term by a flag."""
+    """A drain of preStop sleep + time for open requests + margin; `own`: the engine is told the middle term by a flag."""
     seconds = drain_seconds(launch)
     return Drain(
         pre_stop_s=PRE_STOP_S,

@@ -136,6 +136,6 @@ def drain(launch: Launch) -> Drain:
         launch,
         own=False,
         extra_s=5,
-        why="SGLang waits for open requests without limit and looks every 5 seconds whether it may exit; only the "
-        "kubelet's SIGKILL ends a request that hangs",
+        why="SGLang waits for open requests without limit and looks every 5 seconds whether it may exit; the "
+        f"kubelet's SIGKILL ends it after this time, {common.AS_LONG}",
     )

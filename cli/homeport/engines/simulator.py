@@ -49,7 +49,9 @@ def server(release: Release, launch: Launch) -> Server:
         liveness=None,
         metrics=release.metrics,
         drain=common.drain(
-            launch, own=True, why="the simulator finishes open requests for --shutdown-timeout seconds"
+            launch,
+            own=True,
+            why=f"the simulator finishes open requests for --shutdown-timeout seconds, {common.AS_LONG}",
         ),
         writable=(WritablePath(name="tmp", path="/tmp", why="Python's temporary files"),),
         files={FILE: program()},

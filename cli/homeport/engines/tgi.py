@@ -90,7 +90,7 @@ def server(release: Release, launch: Launch) -> Server:
         drain=common.drain(
             launch,
             own=True,
-            why="the launcher finishes open requests for --graceful-termination-timeout seconds",
+            why=f"the launcher finishes open requests for --graceful-termination-timeout seconds, {common.AS_LONG}",
         ),
         writable=common.writable(launch, "compiled kernels"),
         shm_gib=SHM_GIB,

@@ -78,7 +78,8 @@ def server(release: Release, launch: Launch) -> Server:
         drain=common.drain(
             launch,
             own=False,
-            why="trtllm-serve waits for open requests without limit; only the kubelet's SIGKILL ends one that hangs",
+            why="trtllm-serve waits for open requests without limit; the kubelet's SIGKILL ends it after this time, "
+            f"{common.AS_LONG}",
         ),
         writable=common.writable(launch, "compiled kernels and tuning results"),
         files={CONFIG: config(launch)},

@@ -163,8 +163,8 @@ def drain(launch: Launch) -> Drain:
     return common.drain(
         launch,
         own=True,
-        why="vLLM finishes open requests for --shutdown-timeout seconds, at least the longest one; after that only "
-        "the kubelet's SIGKILL ends it",
+        why=f"vLLM finishes open requests for --shutdown-timeout seconds, {common.AS_LONG}; after that only the "
+        "kubelet's SIGKILL ends it",
     )
 
 
