@@ -1,7 +1,9 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 
+from homeport.engines import secrets, unplanned
 from homeport.engines.registry import arg_notes, check_args, flags, release, releases
 
 VLLM = release("vllm")
@@ -156,8 +158,104 @@ def test_deprecated_flags_pass_with_a_note() -> None:
     assert said("sglang", *args) == []
     assert arg_notes(release("sglang"), args) == (
         "--disable-cuda-graph: Deprecated. Use --cuda-graph-backend-{decode,prefill}=disabled instead.",
+        "--disable-cuda-graph: it changes the speed, and the plan does not count with it",
     )
-    assert arg_notes(VLLM, ("--enforce-eager",)) == ()
+    assert arg_notes(VLLM, ("--enable-auto-tool-choice",)) == ()
+
+
+@pytest.mark.parametrize(
+    ("engine", "arg", "what"),
+    [
+        ("vllm", "--cpu-offload-gb=10", "memory and speed"),
+        ("vllm", "--cpu_offload_gb=10", "memory and speed"),
+        ("vllm", '--speculative-config={"method": "ngram"}', "memory and speed"),
+        ("vllm", "--speculative-config.method=ngram", "memory and speed"),
+        ("vllm", '--hf-overrides={"a": 1}', "model"),
+        ("vllm", "--num-gpu-blocks-override=5", "memory"),
+        ("vllm", "--mm-processor-cache-gb=5", "host memory"),
+        ("vllm", "-dcp=2", "memory and speed"),
+        ("sglang", "--attn-cp-size=2", "memory and speed"),
+        ("sglang", "--attention-context-parallel-size=2", "memory and speed"),
+        ("tgi", "--speculate=2", "memory and speed"),
+        ("trtllm", "--ep_size=2", "memory and speed"),
+    ],
+)
+def test_what_a_plan_does_not_count_is_said(engine: str, arg: str, what: str) -> None:
+    assert said(engine, arg) == []
+    name = arg.partition("=")[0]
+    assert arg_notes(release(engine), (arg,)) == (
+        f"{name}: it changes the {what}, and the plan does not count with it",
+    )
+
+
+@pytest.mark.parametrize(
+    ("engine", "arg"),
+    [
+        ("vllm", "--device-ids=0"),
+        ("vllm", "-dpa=10.0.0.1"),
+        ("sglang", "--base-gpu-id=1"),
+        ("sglang", "--disaggregation-mode=prefill"),
+    ],
+)
+def test_what_breaks_the_rendered_pod_is_refused(engine: str, arg: str) -> None:
+    assert "is homeport's to set" in said(engine, arg)[0][1]
+
+
+def test_the_tables_name_flags_that_exist() -> None:
+    for engine, by_effect in unplanned.CHANGES.items():
+        known = {
+            n for r in releases() if r.engine == engine for f in flags(r.flags_file).flags for n in f.names
+        }
+        named = {n for names in by_effect.values() for n in names} | set(unplanned.BREAKS.get(engine, ()))
+        assert named <= known, engine
+    known = {n for r in releases() for f in flags(r.flags_file).flags for n in f.names}
+    assert set(secrets.INSTEAD) <= known
+
+
+def test_every_flag_that_takes_a_secret_is_known_as_one() -> None:
+    found = {
+        n
+        for r in releases()
+        for f in flags(r.flags_file).flags
+        for n in f.names
+        if f.takes != "none" and secrets.NAME.search(n)
+    }
+    assert found == set(secrets.INSTEAD)
+
+
+@pytest.mark.parametrize(
+    ("engine", "args", "advice"),
+    [
+        ("vllm", ("--hf-token=s3cret",), "hub_token"),
+        ("vllm", ("--hf_token=s3cret",), "hub_token"),
+        ("vllm", ("--hf-token", "s3cret"), "hub_token"),
+        ("vllm", ("--hf-token s3cret",), "hub_token"),
+        ("vllm", ("--api-key=s3cret",), "api_key"),
+        ("vllm", ("--api-key", "s3cret", "other"), "api_key"),
+        ("vllm", ("--hf-tokn=1", "HF_TOKEN=s3cret"), "hub_token"),
+        ("vllm", ("--otlp-traces-endpoint=http://me:s3cret@collector:4317",), "hub_token"),
+        ("vllm", ('--kv-transfer-config={"extra": {"password": "s3cret"}}',), "hub_token"),
+        ("vllm", ("--kv-transfer-config.password=s3cret",), "hub_token"),
+        ("vllm", ("--served-model-name", "hf_s3cretAbcdefghijklmnop"), "name"),
+        ("sglang", ("--admin-api-key=s3cret",), "api_key"),
+        ("sglang", ("--ssl-keyfile-password", "s3cret"), "expose"),
+        ("tgi", ("--ngrok-authtoken=s3cret",), "expose"),
+        ("tgi", ("--ngrok-authtoken", "s3cret *"), "expose"),
+        ("simulator", ("--api-key=s3cret",), "hub_token"),
+    ],
+)
+def test_a_secret_is_refused_and_not_repeated(engine: str, args: tuple[str, ...], advice: str) -> None:
+    problems = check_args(release(engine), args)
+    assert problems[-1].value is UNSET
+    assert advice in str(problems[-1].help)
+    assert not any("s3cret" in str(p) for p in problems)
+
+
+@pytest.mark.parametrize("arg", ["-O3", "-O=3", "-O"])
+def test_a_short_flag_takes_its_value_glued(arg: str) -> None:
+    assert said("vllm", arg, *(["3"] if arg == "-O" else [])) == []
+    assert said("vllm", "-qfp8")[0][1:] == ("-q is homeport's to set", "use `precision:` of the spec instead")
+    assert "has no flag -X3" in said("vllm", "-X3")[0][1]
 
 
 words = st.one_of(
@@ -194,7 +292,7 @@ def test_no_argument_brings_it_down(one, args) -> None:  # type: ignore[no-untyp
     problems = check_args(one, tuple(args))
     positions = [p.path[1] for p in problems]
     assert positions == sorted(positions)
-    assert all(p.path[0] == "extra_args" and args[int(p.path[1])] == p.value for p in problems)
+    assert all(p.path[0] == "extra_args" and p.value in (args[int(p.path[1])], UNSET) for p in problems)
     assert check_args(one, tuple(args)) == problems
     # An argument that belongs to nothing, or is a flag of no list, never passes.
     known = {n for f in flags(one.flags_file).flags for n in (*f.names, *f.hidden)}

@@ -4,6 +4,9 @@ import json
 import re
 from functools import cache
 
+from msgspec import UNSET
+
+from homeport.engines import secrets, unplanned
 from homeport.engines.types import Flag, FlagList, Release
 from homeport.errors import Problem
 from homeport.text import nearest, one_of
@@ -21,6 +24,7 @@ class Reader:
 
     def __init__(self, release: Release, flags: FlagList, owned: dict[str, str], quoted: bool) -> None:
         """`owned` maps flags that homeport renders to the spec's field, or to "- why" where there is none."""
+        self.engine = release.engine
         self.command = f"{release.engine} {release.version}"
         self.flags = flags
         self.by_name = _by_name(flags)
@@ -41,6 +45,8 @@ class Reader:
 
     def argument(self, at: int, arg: str, following: tuple[str, ...]) -> int:
         """Check one argument, and return how many of the `following` values belong to it."""
+        if secrets.holds(arg, following):
+            return self.secret(at, arg, following)
         if not _looks_like_flag(arg):
             self.problem(
                 at,
@@ -71,6 +77,9 @@ class Reader:
             )
             return 0
         flag, dotted = self.find(name)
+        if flag is None and (glued := self.glued(arg)) is not None:
+            (name, value), equals = glued, "="
+            flag = self.by_name[name]
         if flag is None:
             self.unknown(at, arg, name)
             return 0 if equals else len(following)
@@ -83,6 +92,8 @@ class Reader:
             self.values(at, arg, name, flag, [value] if equals else list(following), inline=bool(equals))
         if flag.deprecated:
             self.notes.append(f"{name}: {flag.deprecated}")
+        if changed := unplanned.note(self.engine, flag.names):
+            self.notes.append(f"{name}: {changed}")
         return self.taken(flag, dotted, bool(equals), len(following))
 
     def find(self, name: str) -> tuple[Flag | None, bool]:
@@ -106,6 +117,35 @@ class Reader:
         ):
             return flag, True
         return None, False
+
+    def glued(self, arg: str) -> tuple[str, str] | None:
+        """A flag of one letter and its value behind it (`-O3`), as argparse reads it; None: it is none."""
+        name, value = arg[:2], arg[2:].removeprefix("=")
+        flag = None if arg.startswith("--") else self.by_name.get(name)
+        return (name, value) if flag is not None and flag.takes != "none" and value else None
+
+    def secret(self, at: int, arg: str, following: tuple[str, ...]) -> int:
+        """Refuse an argument that holds a secret, without a word of it."""
+        name = secrets.name_of(arg)
+        flag, dotted = self.find(name)
+        advice = secrets.OTHERWISE
+        what = f"{'an argument' if flag is None else name} holds a secret, which would stand in the manifests"
+        if flag is not None:
+            advice = next((secrets.INSTEAD[n] for n in flag.names if n in secrets.INSTEAD), advice)
+            field = self.owned.get(id(flag), "- ")
+            if not field.startswith("- "):
+                what, advice = f"{name} is homeport's to set", f"use `{field}:` of the spec instead"
+        self.problems.append(
+            Problem(
+                message=what,
+                path=("extra_args", at),
+                value=UNSET,  # its text is repeated nowhere
+                help=advice,
+            )
+        )
+        if flag is None:
+            return 0 if "=" in arg else len(following)
+        return self.taken(flag, dotted, "=" in arg, len(following))
 
     def taken(self, flag: Flag, dotted: bool, inline: bool, following: int) -> int:
         """How many of the following values the flag reads."""

@@ -76,22 +76,23 @@ def check_args(release: Release, args: tuple[str, ...]) -> list[Problem]:
     """What is wrong with the arguments that a user adds, with paths below the model's spec (`("extra_args", 2)`).
 
     Refused: flags that the version does not have (with the nearest), flags that homeport renders (with the field
-    to use), values of the wrong type or outside the choices, missing values, and values without a flag. Flags that
+    to use) or that break what it renders, secrets (without a word of them), values of the wrong type or outside the choices, missing values, and values without a flag. Flags that
     the engine calls deprecated pass: see `arg_notes`.
     """
     return _read(release, args).problems if args else []
 
 
 def arg_notes(release: Release, args: tuple[str, ...]) -> tuple[str, ...]:
-    """What the engine's own help says about deprecated flags among `args`."""
+    """What to know of flags among `args` that pass: what the engine's own help calls deprecated, what no plan counts."""
     return tuple(_read(release, args).notes) if args else ()
 
 
 def _read(release: Release, args: tuple[str, ...]) -> "Reader":
     from homeport.engines.flags import Reader
+    from homeport.engines.unplanned import BREAKS
 
-    made = module(release.engine)
-    reader = Reader(release, flags(release.flags_file), made.OWNED, quoted=release.engine != "tgi")
+    owned = module(release.engine).OWNED | BREAKS.get(release.engine, {})
+    reader = Reader(release, flags(release.flags_file), owned, quoted=release.engine != "tgi")
     reader.read(args)
     return reader
 

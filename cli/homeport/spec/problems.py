@@ -8,16 +8,17 @@ from homeport.spec.source import Source, path_text, position, printable
 MAX_LINE = 100
 
 
-def describe(problem: Problem, source: Source) -> str:
+def describe(problem: Problem, source: Source, hidden: frozenset[int] = frozenset()) -> str:
     """Return the message of one problem, in plain text of one to four lines, without a line end.
 
     `homeport.yaml:12:9: models[3].precision: 'bf15' is not one of …`, the line with a caret, and `help: …`. A problem
-    of the command line starts with its flag instead.
+    of the command line starts with its flag instead. `hidden` are lines that are not shown: they hold a secret.
     """
     message = printable(problem.message)
     text = [f"{_where(problem, source)}{message}"]
     if _flag(problem, source) is None and not _secret(problem):
-        text += _excerpt(source, *position(problem, source))
+        line, column = position(problem, source)
+        text += _excerpt(source, line, column) if line not in hidden else []
     if problem.help:
         text.append(f"help: {printable(problem.help)}")
     return "\n".join(text)
@@ -29,7 +30,8 @@ def describe_all(error: SpecError, source: Source | None = None) -> list[str]:
         source = error.source
     if source is None:
         source = Source(name="")
-    return [describe(problem, source) for problem in error.problems]
+    hidden = frozenset(position(p, source)[0] for p in error.problems if _secret(p))
+    return [describe(problem, source, hidden) for problem in error.problems]
 
 
 def _flag(problem: Problem, source: Source) -> str | None:
@@ -54,8 +56,10 @@ def _where(problem: Problem, source: Source) -> str:
 
 
 def _secret(problem: Problem) -> bool:
-    """Say whether the line may hold a secret that somebody wrote where its name belongs."""
-    return bool(problem.path) and problem.path[-1] in ("api_key", "hub_token") and problem.value is UNSET
+    """Say whether the line may hold a secret: its problem then repeats no value."""
+    return problem.value is UNSET and any(
+        step in ("api_key", "hub_token", "extra_args", "prometheus_url") for step in problem.path
+    )
 
 
 def _excerpt(source: Source, line: int, column: int) -> list[str]:
