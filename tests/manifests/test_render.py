@@ -1,6 +1,7 @@
 """What is rendered, kind by kind: the facts of Kubernetes that have cost somebody a night."""
 
 import itertools
+import math
 import re
 from typing import Any
 
@@ -180,16 +181,57 @@ def test_shared_memory_counts_towards_the_memory_limit(plans) -> None:
 
 
 def test_the_startup_probe_waits_as_long_as_the_plan_says_at_worst(plans) -> None:
-    made = plans.plan(plans.spec("gke"))
-    slow = msgspec.structs.replace(made.models[0].startup, ready_s_interval=(90.0, 3000.0))
-    for startup, seconds in ((made.models[0].startup, 412), (slow, 3000)):
-        workload = objects(plans.plan(plans.spec("gke"), startup=startup))["Deployment/assistant"]
+    spec = plans.spec("gke", {"weights": {"source": "oci", "image": "a/b"}})
+    usual = plans.plan(spec).models[0].startup
+    slow = msgspec.structs.replace(usual, ready_s_interval=(90.0, 3000.0))
+    for startup, seconds in ((usual, 412), (slow, 3000)):
+        workload = objects(plans.plan(spec, startup=startup))["Deployment/assistant"]
         probe = server_of(workload)["startupProbe"]
         assert (
             seconds <= probe["failureThreshold"] * probe["periodSeconds"] < seconds + probe["periodSeconds"]
         )
         assert "initialDelaySeconds" not in probe
         assert workload["spec"]["progressDeadlineSeconds"] > seconds
+
+
+def test_the_startup_probe_waits_for_the_slowest_hub_that_was_measured(plans) -> None:
+    spec = plans.spec("gke")
+    model = plans.plan(spec).models[0]
+    seconds = 412 - 60 + model.source.weight_bytes / 2**30 / 0.04
+    found = render.documents(plans.plan(spec))
+    text = next(d.text for d in found if d.kind == "Deployment")
+    workload = yaml.load(text, yaml.CSafeLoader)
+    probe = server_of(workload)["startupProbe"]
+    assert 0 <= probe["failureThreshold"] * probe["periodSeconds"] - seconds < probe["periodSeconds"] + 2
+    assert workload["spec"]["progressDeadlineSeconds"] > 900 + seconds
+    assert f"at worst 412 s by estimate, {math.ceil(seconds)} s where the Hub gives 0.04 GiB/s" in text
+    # A download that the estimate holds slower already, an unknown estimate, and weights that come before the server.
+    lame = msgspec.structs.replace(model.startup, download_s=9000.0, ready_s_interval=(90.0, 9400.0))
+    store = plans.spec("gke", {"weights": {"source": "object_store", "uri": "s3://b/m"}})
+    for made, low, high in (
+        (plans.plan(spec, startup=lame), 9400, 9410),
+        (plans.plan(spec, startup=None), 900 + seconds - 352, 910 + seconds - 352),
+        (plans.plan(store), 412, 420),
+    ):
+        workload = objects(made)["Deployment/assistant"]
+        probe = server_of(workload)["startupProbe"]
+        assert low <= probe["failureThreshold"] * probe["periodSeconds"] < high
+        assert workload["spec"]["progressDeadlineSeconds"] > seconds
+    # What is taken away comes back as the estimate says: no reason to keep it for longer.
+    scaler = objects(plans.plan(spec))["ScaledObject/assistant"]["spec"]["advanced"]
+    assert (
+        scaler["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 412
+    )
+
+
+@pytest.mark.parametrize(
+    ("engine", "probed"), [("vllm", False), ("tgi", False), ("sglang", True), ("trtllm", True)]
+)
+def test_a_server_without_a_liveness_probe_says_why(plans, engine, probed) -> None:
+    found = render.documents(plans.plan(plans.spec("gke", {"engine": engine})))
+    text = next(d.text for d in found if d.kind == "Deployment")
+    assert ("livenessProbe:\n" in text) == probed
+    assert ("# no livenessProbe: an engine that dies takes the process with it" in text) != probed
 
 
 def test_a_rollout_waits_for_the_download_too(plans) -> None:
@@ -492,10 +534,13 @@ def test_only_servers_that_fetch_may_reach_the_internet(plans) -> None:
     assert ports({"source": "pvc"}, "assistant-download") == {53, 443}
 
 
+MONITORING = {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
+
+
 @pytest.mark.parametrize(
     ("expose", "peers"),
     [
-        ({"kind": "none"}, [[{"podSelector": {}}]]),
+        ({"kind": "none"}, [[{"podSelector": {}}], [{"namespaceSelector": MONITORING}]]),
         ({"kind": "internal"}, [[{"namespaceSelector": {}}]]),
         ({"kind": "load_balancer"}, [None]),
     ],
@@ -503,8 +548,7 @@ def test_only_servers_that_fetch_may_reach_the_internet(plans) -> None:
 def test_who_may_reach_the_servers(plans, expose, peers) -> None:
     found = objects(plans.plan(plans.spec("gke", {"expose": expose})))
     rules = found["NetworkPolicy/assistant"]["spec"]["ingress"]
-    monitoring = {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
-    assert [rule.get("from") for rule in rules] == [*peers, [{"namespaceSelector": monitoring}]]
+    assert [rule.get("from") for rule in rules] == peers
     assert (found["Service/assistant"]["spec"].get("type") == "LoadBalancer") == (
         expose["kind"] == "load_balancer"
     )
@@ -514,15 +558,20 @@ def test_the_way_in_leads_to_the_service(plans) -> None:
     ingress = objects(plans.plan(plans.spec("eks", {"expose": {"kind": "ingress", "host": "a.example.com"}})))
     (rule,) = ingress["Ingress/assistant"]["spec"]["rules"]
     assert rule["host"] == "a.example.com"
-    assert rule["http"]["paths"][0]["backend"]["service"] == {"name": "assistant", "port": {"name": "http"}}
+    (path,) = rule["http"]["paths"]
+    assert (path["path"], path["pathType"]) == ("/v1", "Prefix")
+    assert path["backend"]["service"] == {"name": "assistant", "port": {"name": "http"}}
     route = objects(
         plans.plan(
             plans.spec("gke", {"expose": {"kind": "gateway", "gateway": "g", "gateway_namespace": "n"}})
         )
     )
     assert route["HTTPRoute/assistant"]["spec"]["parentRefs"] == [{"name": "g", "namespace": "n"}]
-    assert route["HTTPRoute/assistant"]["spec"]["rules"][0]["backendRefs"] == [
-        {"name": "assistant", "port": 80}
+    assert route["HTTPRoute/assistant"]["spec"]["rules"] == [
+        {
+            "matches": [{"path": {"type": "PathPrefix", "value": "/v1"}}],
+            "backendRefs": [{"name": "assistant", "port": 80}],
+        }
     ]
 
 

@@ -153,6 +153,10 @@ def _pod_container(c: Any) -> str:
         _out.append('  ')
         _out.append(indented(_pod_probe('livenessProbe', c.liveness).strip(), 2))
         _out.append('\n')
+    if c.no_liveness_why:
+        _out.append('  # ')
+        _out.append(comment(c.no_liveness_why))
+        _out.append('\n')
     if (not (c.pre_stop_s is None)):
         _out.append('  lifecycle:\n    preStop:\n      sleep:\n        # ')
         _out.append(comment(c.pre_stop_why))
@@ -349,7 +353,7 @@ def _httproute(v: Any) -> str:
         _out.append('  hostnames:\n    - ')
         _out.append(scalar(v.host))
         _out.append('\n')
-    _out.append('  rules:\n    - backendRefs:\n        - name: ')
+    _out.append('  rules:\n    # the API only: what else the server answers (metrics, its own state) stays inside\n    - matches:\n        - path:\n            type: PathPrefix\n            value: /v1\n      backendRefs:\n        - name: ')
     _out.append(scalar(v.service))
     _out.append('\n          port: 80\n')
     return "".join(_out)
@@ -383,7 +387,7 @@ def _ingress(v: Any) -> str:
         _out.append('\n      http:\n')
     else:
         _out.append('    - http:\n')
-    _out.append('        paths:\n          - path: /\n            pathType: Prefix\n            backend:\n              service:\n                name: ')
+    _out.append('        paths:\n          # the API only: what else the server answers (metrics, its own state) stays inside\n          - path: /v1\n            pathType: Prefix\n            backend:\n              service:\n                name: ')
     _out.append(scalar(v.service))
     _out.append('\n                port:\n                  name: http\n')
     return "".join(_out)

@@ -40,12 +40,11 @@ def policies(
 ) -> list[Policy]:
     """The NetworkPolicies of a model: its servers, and the Job that downloads its weights."""
     ports: tuple[tuple[str, int | str], ...] = (("TCP", HTTP),)
-    metrics = Rule(
-        why="Prometheus reads the metrics",
-        namespace=watch.prometheus_namespace,
-        ports=ports,
-    )
-    ingress = [_clients(plan, where, ports), metrics]
+    ingress = [_clients(plan, where, ports)]
+    if ingress[0].same_namespace:  # the other rules let Prometheus in already
+        ingress.append(
+            Rule(why="Prometheus reads the metrics", namespace=watch.prometheus_namespace, ports=ports)
+        )
     egress = [DNS]
     if plan.nodes_per_replica > 1:
         replica = {naming.INSTANCE: plan.spec.name}

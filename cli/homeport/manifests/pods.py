@@ -28,6 +28,8 @@ SCRATCH_GIB = 10
 
 HTTP = "http"
 
+NO_LIVENESS = "no livenessProbe: an engine that dies takes the process with it, so that a probe could only kill a busy server"
+
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """How long a start may take, seconds, and why."""
@@ -42,9 +44,19 @@ def timing(plan: ModelPlan, wait_s: int) -> Timing:
     """The budget of the start-up probe, and the deadline of a rollout that follows it."""
     if plan.startup is None:
         budget, why = UNKNOWN_START_S, f"start-up time unknown: {UNKNOWN_START_S} s are an assumption"
+        predicted = 0.0
     else:
         budget = max(60, math.ceil(plan.startup.ready_s_interval[1]))
         why = f"ready after {plan.startup.ready_s:.0f} s, at worst {plan.startup.ready_s_interval[1]:.0f} s by estimate"
+        predicted = plan.startup.download_s or 0.0
+    if plan.spec.weights.source == "hub" and weights.loads_weights(plan):
+        # The server itself downloads, over a network that nobody has measured: a probe that gives up starts it anew.
+        slow = math.ceil(budget - predicted + weights.slowest_download_s(plan))
+        if slow > budget:
+            budget = slow
+            why += (
+                f", {slow} s where the Hub gives {weights.SLOWEST_DOWNLOAD_GIB_S} GiB/s, the slowest measured"
+            )
     progress = NODE_AND_IMAGE_S + wait_s + budget
     terms = f"{NODE_AND_IMAGE_S} for a node and the image"
     if wait_s:
@@ -85,6 +97,7 @@ def server_pod(
         startup=None if wanted else _startup(server.startup, timing(plan, 0)),
         readiness=None if wanted else _probe(server.readiness),
         liveness=None if wanted or server.liveness is None else _probe(server.liveness),
+        no_liveness_why=None if wanted or server.liveness is not None else NO_LIVENESS,
         pre_stop_s=server.drain.pre_stop_s or None,
         pre_stop_why="proxies need a moment to see that the pod left the endpoints (Kubernetes 1.30 or newer)",
         mounts=(*delivery.mounts, *mounts, *file_mounts),
@@ -214,10 +227,15 @@ def _memory_gib(plan: ModelPlan, server: Server) -> tuple[int, str]:
     )
 
 
+def disk_gib(server: Server, delivery: Delivery) -> int:
+    """What a pod asks for of its node's disk, GiB."""
+    volumes, _ = _writable(server, delivery)
+    return sum(v.size_gib or 0 for v in (*volumes, *delivery.volumes) if v.kind == "disk")
+
+
 def _requests(plan: ModelPlan, server: Server, delivery: Delivery) -> tuple[Quantity, ...]:
     memory, why = _memory_gib(plan, server)
-    volumes, _ = _writable(server, delivery)
-    disk = sum(v.size_gib or 0 for v in (*volumes, *delivery.volumes) if v.kind == "disk")
+    disk = disk_gib(server, delivery)
     return (
         Quantity(name="cpu", amount=plan.cpu_request),
         Quantity(name="memory", amount=f"{memory}Gi", why=why),

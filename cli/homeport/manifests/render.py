@@ -189,8 +189,7 @@ class Renderer:
         part_of = self.plan.spec.name
         spot = self.plan.spec.target.capacity == "spot"
         delivery = weights.delivery(model, server, self.where, self.namespace_name, part_of, model.image)
-        extra = weights.adapters(model, model.image)
-        whole = _together(delivery, extra)
+        whole = weights.together(delivery, weights.adapters(model, model.image))
         if delivery.local is not None:
             yield Item(kind="PersistentVolume", stem="persistentvolume", value=delivery.local)
         if delivery.claim is not None:
@@ -271,17 +270,6 @@ def renamed(model: ModelPlan, name: str) -> ModelPlan:
 
 def _stem(base: str, meta: Meta, main: Meta) -> str:
     return base + meta.name.removeprefix(main.name)
-
-
-def _together(first: weights.Delivery, second: weights.Delivery) -> weights.Delivery:
-    return msgspec.structs.replace(
-        first,
-        volumes=(*first.volumes, *second.volumes),
-        mounts=(*first.mounts, *second.mounts),
-        init=(*first.init, *second.init),
-        wait_s=first.wait_s + second.wait_s,
-        fetches_in_pod=first.fetches_in_pod or second.fetches_in_pod,
-    )
 
 
 def _shape(item: Item) -> Shape:

@@ -71,6 +71,7 @@ class Container(Value, frozen=True, kw_only=True):
     startup: Probe | None = None
     readiness: Probe | None = None
     liveness: Probe | None = None
+    no_liveness_why: str | None = None
     pre_stop_s: int | None = None
     pre_stop_why: str | None = None
     mounts: tuple[Mount, ...] = ()

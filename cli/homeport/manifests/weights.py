@@ -30,6 +30,8 @@ TWICE = "mistralai/"
 VOLUME = "weights"
 HUB_CACHE = "hub-cache"
 ADAPTERS = "adapters"
+CHECKPOINT = (VOLUME, HUB_CACHE)
+"""The volumes that hold the model's own weights."""
 
 DOWNLOAD = """\
 import os
@@ -112,6 +114,18 @@ def delivery(
     if source == "object_store":
         return _object_store(plan)
     return _local(plan, namespace, part_of)
+
+
+def together(first: Delivery, second: Delivery) -> Delivery:
+    """What two deliveries add to a pod; what the first adds beside it stays."""
+    return msgspec.structs.replace(
+        first,
+        volumes=(*first.volumes, *second.volumes),
+        mounts=(*first.mounts, *second.mounts),
+        init=(*first.init, *second.init),
+        wait_s=first.wait_s + second.wait_s,
+        fetches_in_pod=first.fetches_in_pod or second.fetches_in_pod,
+    )
 
 
 def loads_weights(plan: ModelPlan) -> bool:
