@@ -4,6 +4,7 @@ import shlex
 
 import pytest
 
+from homeport.manifests import disks
 from homeport.manifests.cautions import cautions
 from homeport.manifests.prerequisites import prerequisites, secrets
 from homeport.manifests.render import documents
@@ -61,6 +62,9 @@ def test_secrets_are_asked_for_once_with_all_their_keys(plans) -> None:
     ]
 
 
+KEY = {"secret": "k", "key": "k"}
+
+
 @pytest.mark.parametrize(
     ("platform", "model", "says"),
     [
@@ -73,7 +77,8 @@ def test_secrets_are_asked_for_once_with_all_their_keys(plans) -> None:
             {"weights": {"source": "local", "path": "/m", "nodes": ["n1"]}},
             "user 2000 must be able to read /m",
         ),
-        ("gke", {}, "158 GiB of weights on its node's disk"),
+        ("gke", {"expose": {"kind": "load_balancer"}, "api_key": KEY}, "plain HTTP to every source address"),
+        ("gke", {"expose": {"kind": "ingress"}, "api_key": KEY}, "set expose.tls_secret"),
     ],
 )
 def test_what_somebody_should_know_is_said(plans, platform, model, says) -> None:
@@ -81,8 +86,68 @@ def test_what_somebody_should_know_is_said(plans, platform, model, says) -> None
 
 
 def test_where_all_is_well_nothing_is_said(plans) -> None:
-    key = {"secret": "k", "key": "k"}
-    model = {"model": "Qwen/Qwen3-8B", "expose": {"kind": "ingress", "class_name": "nginx"}, "api_key": key}
-    assert cautions(plans.plan(plans.spec("eks", model))) == []
+    way_in = {"kind": "ingress", "class_name": "nginx", "tls_secret": "t"}
+    model = {"model": "Qwen/Qwen3-8B", "expose": way_in, "api_key": KEY}
+    assert cautions(plans.plan(plans.spec("aks", model))) == []
     big = {"engine": "simulator"}
     assert cautions(plans.plan(plans.spec("kind", big))) == []
+
+
+@pytest.mark.parametrize(
+    ("platform", "model", "says"),
+    [
+        # 20 for caches and temporary files beside 158 of weights, two pods of 4 GPUs on a node of 8.
+        (
+            "gke",
+            {},
+            "each pod asks for 178 GiB of its node's disk (158 of them for the weights), 2 of them may share a node, and "
+            "a node of gke offers about 44 GiB with its default disk of 100 GB: give the pool disks of 550 GB (--disk-size)",
+        ),
+        # 20 beside 19: the weights alone would fit.
+        (
+            "generic",
+            {"model": "Qwen/Qwen3-14B"},
+            "unknown (45 GiB assumed): give the pool disks of 150 GB or",
+        ),
+        # No weights on the disk, and still too much for 20 GB.
+        (
+            "eks",
+            {"weights": {"source": "oci", "image": "a/b"}},
+            "each pod asks for 20 GiB of its node's disk, 2 of them may share a node, and a node of eks offers about 17 GiB "
+            "with its default disk of 20 GB: give the pool disks of 100 GB (diskSize)",
+        ),
+    ],
+)
+def test_a_disk_that_is_too_small_for_what_the_pods_ask_for_is_named(plans, platform, model, says) -> None:
+    assert any(says in text for text in cautions(plans.plan(plans.spec(platform, model))))
+
+
+def test_a_named_storage_class_takes_the_weights_off_the_disk(plans) -> None:
+    model = {"weights": {"source": "hub", "storage_class": "ssd"}}
+    found = cautions(plans.plan(plans.spec("aks", model)))
+    assert not any("disk" in text for text in found)
+    assert any("disk" in text for text in cautions(plans.plan(plans.spec("aks"))))
+
+
+@pytest.mark.parametrize("platform", ["gke", "eks", "aks", "generic"])
+def test_the_disk_that_is_asked_for_offers_what_is_wanted_and_a_smaller_one_does_not(platform) -> None:
+    for wanted in (1, 40, 100, 333, 1500):
+        size = disks.enough_gb(platform, wanted)
+        assert disks.offered_gib(platform, size) >= wanted
+        assert disks.offered_gib(platform, size - disks.STEP_GB) < wanted + disks.IMAGE_GIB
+
+
+def test_a_gke_node_offers_what_one_reported() -> None:
+    # Allocatable of a node with the default disk of 100 GB: 47093746742 bytes.
+    assert disks.offered_gib("gke", 100) == pytest.approx(47093746742 / 2**30, abs=0.1)
+
+
+def test_one_replica_is_down_while_it_is_replaced(plans) -> None:
+    says = "takes it down for about 170 s, at worst 412 s by estimate, and longer on a new node: `replicas: {min: 2}`"
+    spec = plans.spec("gke")
+    assert any(says in text for text in cautions(plans.plan(spec, replicas_planned=1)))
+    assert any(
+        "which is unknown" in text for text in cautions(plans.plan(spec, replicas_planned=1, startup=None))
+    )
+    assert not any("one replica" in text for text in cautions(plans.plan(spec, replicas_planned=2)))
+    assert not any("one replica" in t for t in cautions(plans.plan(plans.spec("kind"), replicas_planned=1)))
