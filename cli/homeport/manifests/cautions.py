@@ -92,4 +92,5 @@ def _of_disk(model: ModelPlan, server: Server, where: Platform) -> Iterator[str]
     says += f": give the pool disks of {disks.enough_gb(where.name, asked * count)} GB"
     says += f" ({usual.flag})" if usual else ""
     says += " or local SSDs for ephemeral storage"
-    yield says + (", or name a weights.storage_class" if held else "")
+    # Off the disk go the weights only.
+    yield says + (", or name a weights.storage_class" if held and (asked - held) * count <= offered else "")
