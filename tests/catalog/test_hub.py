@@ -390,7 +390,9 @@ def test_the_catalog_is_not_asked_for(server: HubServer) -> None:
     assert server.asked == []
 
 
-@pytest.mark.parametrize("endpoint", ["huggingface.co", "ftp://x", "http://", "file:///x"])
+@pytest.mark.parametrize(
+    "endpoint", ["huggingface.co", "ftp://x", "http://", "file:///x", "http://[::", "http://x:99999"]
+)
 def test_an_endpoint_that_is_none(server: HubServer, monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
     assert "HF_ENDPOINT" in str(failure())
@@ -411,7 +413,16 @@ def test_a_token_that_no_header_can_hold(server: HubServer, monkeypatch: pytest.
     monkeypatch.setenv("HF_TOKEN", "hf_ключ")
     server.routes[CONFIG_PATH] = error(401, None, "Invalid credentials in Authorization header")
     caught = failure()
+    assert "HF_TOKEN" in str(caught)
     assert "ключ" not in f"{caught} {caught.help}"
+
+
+@pytest.mark.parametrize("size", [10**30, 2**50 + 1, -1, 0, True])
+def test_a_size_that_no_checkpoint_has_is_unknown(server: HubServer, size: int) -> None:
+    server.model(ID, CONFIG)
+    info = {"id": ID, "siblings": [{"rfilename": "model.safetensors", "size": size}]}
+    server.routes[f"/api/models/{ID}?blobs=true"] = body(json.dumps(info).encode())
+    assert resolve(ID, base_dir=Path("/")).weight_bytes is None
 
 
 def test_a_process_ends_in_time_prints_no_token_and_writes_nothing(server: HubServer, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ __all__ = [
 def architecture(config: dict[str, Any], name: str = "") -> Architecture:
     """Read a `config.json` as published (with optional `weight_bytes` and `total_params`); `name` is for messages.
 
-    Raises SpecError naming the keys that are missing when the config can't be sized.
+    Raises SpecError naming the keys that are missing, or are no sizes, when the config can't be sized.
     """
     read = Config(config)
     layers, hidden = read.layers, read.hidden_size
@@ -67,6 +67,9 @@ def architecture(config: dict[str, Any], name: str = "") -> Architecture:
 
     outside = outside_weights(read)
     tower = vision(config, hidden)
+    context, rope = read.context_tokens, read.rope_elements
+    mtp, stated, stored = read.mtp_layers, read.whole("total_params"), read.whole("weight_bytes")
+    read.raise_if_incomplete()
     groups: dict[str, int] = {}
     for weight in outside:
         groups[weight.group] = groups.get(weight.group, 0) + weight.params
@@ -76,7 +79,7 @@ def architecture(config: dict[str, Any], name: str = "") -> Architecture:
         active += count * kind.active_params
         for weight in kind.weights:
             groups[weight.group] = groups.get(weight.group, 0) + count * weight.params
-    groups["mtp"] = read.mtp_layers * kinds[order[-1]].params
+    groups["mtp"] = mtp * kinds[order[-1]].params
     groups["vision"] = groups.get("vision", 0) + (tower.params if tower else 0)
     total = sum(groups.values()) - groups["mtp"]
 
@@ -101,7 +104,7 @@ def architecture(config: dict[str, Any], name: str = "") -> Architecture:
         vocab_size=read.vocab_size,
         tied_embeddings=read.tied_embeddings,
         dtype=read.dtype,
-        context_tokens=read.context_tokens,
+        context_tokens=context,
         layer_kinds=tuple(kinds),
         layer_order=tuple(order),
         outside=outside,
@@ -111,7 +114,7 @@ def architecture(config: dict[str, Any], name: str = "") -> Architecture:
         params=Params(**groups),
         total_params=total,
         active_params=active,
-        rope_elements=read.rope_elements,
-        stated_params=read.whole("total_params"),
-        weight_bytes=read.whole("weight_bytes"),
+        rope_elements=rope,
+        stated_params=stated,
+        weight_bytes=stored,
     )

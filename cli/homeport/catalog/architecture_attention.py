@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from homeport.catalog.architecture_config import Config
+from homeport.catalog.architecture_config import Config, is_whole
 from homeport.catalog.architecture_types import Attention
 
 LLAMA4 = ("llama4", "llama4_text")
@@ -39,7 +39,7 @@ def _kind(read: Config, layer: int) -> str:
         stride = 6
     if stride is None and read.model_type == "cohere2":
         stride = 4
-    if isinstance(stride, int):
+    if isinstance(stride, int) and stride > 0:
         return "full" if (layer + 1) % stride == 0 else "sliding"
     if isinstance(stride, str) and stride:
         return "full" if stride[layer % len(stride)] == "G" else "sliding"
@@ -181,8 +181,11 @@ def moe_layers(read: Config) -> list[bool]:
     dense_first = read.whole("first_k_dense_replace") or read.whole("moe_layer_start_index") or 0
     step = read.whole("decoder_sparse_step") or read.whole("interleave_moe_layer_step") or 1
     frequency: Any = read.get("moe_layer_freq")
+    listed_short = isinstance(frequency, list) and len(frequency) < count
+    if listed_short or (isinstance(frequency, int | float) and not is_whole(frequency, count)):
+        read.wrong.setdefault("moe_layer_freq", frequency)
     listed = read.get("mlp_only_layers")
-    only_dense = set(listed) if isinstance(listed, list) else set()
+    only_dense = {i for i in listed if isinstance(i, int)} if isinstance(listed, list) else set()
     named = read.get("moe_layers")
     routed = []
     for layer in range(count):

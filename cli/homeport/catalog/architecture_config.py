@@ -39,11 +39,58 @@ NO_ROPE = frozenset({"gpt2", "gpt_bigcode", "opt", "bloom", "mpt"})
 DTYPES = {"half": "float16", "fp16": "float16", "bf16": "bfloat16", "float": "float32", "fp32": "float32"}
 
 
-def number(value: Any, default: int) -> int:
-    """A whole number above zero, else the default: what stands in a file may be anything."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 1:
-        return int(value)
-    return default
+MOST_BYTES = 2**50
+"""More than any checkpoint has (1 PiB): a number above it is a mistake."""
+MOST = 10_000_000
+"""The largest size that is believed of anything without a limit of its own (the largest vocabularies have 262,208)."""
+LIMITS = {
+    "num_hidden_layers": 4096, "hidden_size": 1_000_000, "num_attention_heads": 65_536, "num_key_value_heads": 65_536,
+    "num_kv_heads": 65_536, "experts": 65_536, "experts_per_token": 65_536, "head_dim": 65_536,
+    "max_position_embeddings": 2**27, "original_max_position_embeddings": 2**27, "sliding_window": 2**27,
+    "attention_chunk_size": 2**27, "total_params": 10**15, "weight_bytes": MOST_BYTES,
+}  # fmt: skip
+# What stands there must be a size, where it stands at all: weights and cache follow from it.
+SIZES = frozenset({
+    "num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "num_kv_heads", "n_head_kv",
+    "multi_query_group_num", "num_query_groups", "head_dim", "attention_head_dim", "kv_channels", "intermediate_size",
+    "vocab_size", "max_position_embeddings", "moe_intermediate_size", "expert_ffn_hidden_size", "moe_ffn_hidden_size",
+    "intermediate_size_mlp", "global_head_dim", "v_head_dim", "qk_nope_head_dim", "qk_rope_head_dim",
+})  # fmt: skip
+# These may be off: 0, -1 or false.
+SWITCHES = frozenset({"sliding_window", "attention_chunk_size", "first_k_dense_replace", "max_window_layers"})
+COUNTS = frozenset({"experts", "experts_per_token", *SWITCHES})
+# One value a layer (gemma3n, hunyuan_v1_moe), or one for text and one for images (ernie4_5_moe_vl): the largest counts.
+LISTED = frozenset({
+    "intermediate_size", "experts", "experts_per_token", "moe_intermediate_size", "n_shared_experts",
+    "num_shared_experts", "num_shared_expert", "moe_num_shared_experts",
+})  # fmt: skip
+# What the config class of a nested language model takes where the file leaves it out (transformers' defaults).
+NESTED_DEFAULTS: dict[str, dict[str, int]] = {
+    "gemma3_text": {"vocab_size": 262_208, "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256},
+    "llama": {"vocab_size": 32_000, "hidden_size": 4096, "intermediate_size": 11_008, "num_hidden_layers": 32,
+              "num_attention_heads": 32},
+    "mistral": {"vocab_size": 32_000, "hidden_size": 4096, "intermediate_size": 14_336, "num_hidden_layers": 32,
+                "num_attention_heads": 32, "num_key_value_heads": 8},
+}  # fmt: skip
+MOST_SCALING = 1_000_000.0
+"""The largest factor of scaled positions that is believed."""
+
+
+def is_whole(value: Any, most: int = MOST) -> bool:
+    """Whether a value of a file is a whole number from `-most` to `most`: NaN, infinity and true are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -most <= value <= most and value == int(value)
+
+
+def number(value: Any, default: int, most: int = MOST) -> int:
+    """A whole number from 1 to `most`, else the default: what stands in a file may be anything."""
+    return int(value) if is_whole(value, most) and value >= 1 else default
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:39] + "…"
 
 
 class Config:
@@ -56,9 +103,11 @@ class Config:
         for key in ("text_config", "llm_config", "language_config", "thinker_config"):
             inner = config.get(key)
             if isinstance(inner, dict):
-                self.text = inner.get("text_config", inner)
+                nested = inner.get("text_config")
+                self.text = nested if isinstance(nested, dict) else inner
                 break
         self.missing: list[str] = []
+        self.wrong: dict[str, Any] = {}
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of the first alias of `key` that the language model's part, then the file, has."""
@@ -71,11 +120,37 @@ class Config:
         return default
 
     def whole(self, key: str) -> int | None:
-        """A whole number, or None."""
+        """A whole number, or None; what can be none, or is too large to be true, is noted as wrong."""
         value = self.get(key)
-        if isinstance(value, list) and value and all(isinstance(v, int | float) for v in value):
-            value = max(value)
-        return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        if value is None and self.text is not self.top and not self._says(key):
+            value = NESTED_DEFAULTS.get(self.model_type, {}).get(key)
+        return None if value is None else self._read(key, value)
+
+    def _says(self, key: str) -> bool:
+        return any(name in part for part in (self.text, self.top) for name in ALIASES.get(key, (key,)))
+
+    def _read(self, key: str, value: Any, limit: int | None = None) -> int | None:
+        most = limit or LIMITS.get(key, MOST)
+        if isinstance(value, list) and self._may_list(key, value):
+            read = [v for v in value if is_whole(v, most)]
+            value = max(read) if len(read) == len(value) and min(read) >= (key in SIZES) else value
+        if is_whole(value, most) and (value > 0 or key in SWITCHES or (value == 0 and key not in SIZES)):
+            return int(value)
+        numeric = isinstance(value, int | float | list) and not isinstance(value, bool)
+        if value is not False and (numeric or key in SIZES or key in COUNTS):
+            self.wrong.setdefault(key, value)
+        return None
+
+    def _may_list(self, key: str, value: list[Any]) -> bool:
+        if key not in LISTED or not value:
+            return False
+        return len(value) >= self.layers or (len(value) == 2 and self.model_type.startswith("ernie4_5"))
+
+    def part(self, outer: str, key: str) -> int | None:
+        """A whole number of a part that some families have (`ffn_config`, `attn_config`); None: there is none."""
+        inner = self.get(outer)
+        value = inner.get(key) if isinstance(inner, dict) else None
+        return None if value is None else self._read(f"{outer}.{key}", value)
 
     def needed(self, key: str) -> int:
         """A whole number above zero; noted as missing otherwise."""
@@ -87,16 +162,17 @@ class Config:
         return value
 
     def raise_if_incomplete(self) -> None:
-        """Raise SpecError for the keys that sizing can't do without."""
-        if self.missing:
+        """Raise SpecError for the keys that sizing can't do without, and for those that are no sizes."""
+        wrong = {key: self.get(key) for key in self.missing} | self.wrong
+        if wrong:
             raise SpecError([
                 Problem(
-                    message=f"the model's config.json has no {key}" if self.get(key) is None
-                    else f"the model's config.json has {key}: {self.get(key)!r}, which is no size",
+                    message=f"the model's config.json has no {key}" if value is None
+                    else f"the model's config.json has {key}: {_short(value)}, which is no size",
                     path=("config", key),
                     help="known aliases: " + ", ".join(ALIASES[key]) if key in ALIASES else None,
                 )
-                for key in self.missing
+                for key, value in wrong.items()
             ])  # fmt: skip
 
     @cached_property
@@ -144,9 +220,8 @@ class Config:
                 ):
                     break
                 return value
-        inner = self.get("attn_config")
-        if isinstance(inner, dict) and inner.get("kv_n_heads"):
-            return int(inner["kv_n_heads"])
+        if heads := self.part("attn_config", "kv_n_heads"):
+            return heads
         if self.get("multi_query") and not self.get("new_decoder_architecture"):
             return 1
         return self.heads
@@ -169,9 +244,8 @@ class Config:
         width = self.whole("intermediate_size")
         if width:
             return width
-        inner = self.get("ffn_config")
-        if isinstance(inner, dict) and inner.get("ffn_hidden_size"):
-            return int(inner["ffn_hidden_size"])
+        if width := self.part("ffn_config", "ffn_hidden_size"):
+            return width
         if self.model_type in FOUR_WIDE:
             return 4 * self.hidden_size
         if self.experts and self.whole("moe_intermediate_size"):
@@ -228,9 +302,13 @@ class Config:
             return "", 1.0, 0
         factor = found.get("factor")
         kind = str(found.get("rope_type") or found.get("type") or "default")
-        if not isinstance(factor, int | float) or isinstance(factor, bool) or factor <= 0:
+        if not isinstance(factor, int | float) or isinstance(factor, bool):
             factor = 1.0
-        return kind, float(factor), number(found.get("original_max_position_embeddings"), 0)
+        elif not 0 < factor <= MOST_SCALING:
+            self.wrong.setdefault("rope_scaling.factor", factor)
+            factor = 1.0
+        limit = LIMITS["original_max_position_embeddings"]
+        return kind, float(factor), number(found.get("original_max_position_embeddings"), 0, limit)
 
     @cached_property
     def rope_elements(self) -> int:
@@ -259,6 +337,9 @@ class Config:
         given = self.get("rope_parameters")
         if share is None and isinstance(given, dict):
             share = given.get("partial_rotary_factor")
+        if isinstance(share, float) and not 0 <= share <= 1:
+            self.wrong.setdefault("partial_rotary_factor", share)
+            share = None
         wide = self.whole("rotary_dim") or int(self.head_dim * (share if isinstance(share, float) else 1.0))
         broad = self.whole("global_head_dim") or wide
         return rows * broad + local * wide
@@ -271,20 +352,20 @@ class Config:
     @cached_property
     def experts(self) -> int:
         """Routed experts of a layer; 0 for a dense model."""
-        inner = self.get("ffn_config")
-        if isinstance(inner, dict) and inner.get("moe_num_experts"):
-            return int(inner["moe_num_experts"])
+        if experts := self.part("ffn_config", "moe_num_experts"):
+            return experts
         if self.get("enable_moe_block") is False:
             return 0
         count = self.whole("experts") or 0
+        if not count and self.whole("experts_per_token"):
+            return self.needed("experts")  # tokens visit experts, so there are some
         return count if count > 1 else 0
 
     @cached_property
     def experts_per_token(self) -> int:
         """Routed experts that a token visits."""
-        inner = self.get("ffn_config")
-        if isinstance(inner, dict) and inner.get("moe_top_k"):
-            return int(inner["moe_top_k"])
+        if used := self.part("ffn_config", "moe_top_k"):
+            return used
         return self.needed("experts_per_token")
 
     @cached_property
@@ -335,7 +416,7 @@ class Config:
         """Width of the dense MLP of a layer, where it differs."""
         widths = self.text.get("intermediate_size")
         if isinstance(widths, list) and layer < len(widths):
-            return int(widths[layer])
+            return number(widths[layer], self.intermediate_size)
         if self.model_type in ("llama4", "llama4_text"):
             return self.whole("intermediate_size_mlp") or self.intermediate_size
         shared = self.whole("num_kv_shared_layers") or 0

@@ -5,6 +5,9 @@ from typing import Any
 from homeport.catalog.architecture_config import number
 from homeport.catalog.architecture_types import Quantization
 
+MOST_BITS = 32
+"""The widest that a quantised weight can be."""
+
 
 def quantization(config: dict[str, Any]) -> Quantization | None:
     """Read `quantization_config` (or `compression_config`); None when the checkpoint isn't quantised."""
@@ -29,7 +32,7 @@ def quantization(config: dict[str, Any]) -> Quantization | None:
     if method in ("compressed-tensors", "compressed_tensors"):
         return _compressed_tensors(raw, ignored, kv_cache)
     if method in ("gptq", "awq", "auto-round", "autoround"):
-        bits = number(raw.get("bits") or raw.get("w_bit"), 4)
+        bits = number(raw.get("bits") or raw.get("w_bit"), 4, MOST_BITS)
         stated = raw.get("group_size") or raw.get("q_group_size")
         group = 0 if stated == -1 else number(stated, 128)
         # GPTQ stores packed zero points even where the quantisation is symmetric.
@@ -145,10 +148,10 @@ def _compressed_tensors(
     weights = first.get("weights") if isinstance(first, dict) else None
     if not isinstance(weights, dict):
         return None
-    bits = number(weights.get("num_bits"), 8)
+    bits = number(weights.get("num_bits"), 8, MOST_BITS)
     strategy = weights.get("strategy") or ("group" if weights.get("group_size") else "channel")
     inputs = first.get("input_activations") if isinstance(first, dict) else None
-    activation_bits = number(inputs.get("num_bits"), 16) if isinstance(inputs, dict) else 16
+    activation_bits = number(inputs.get("num_bits"), 16, MOST_BITS) if isinstance(inputs, dict) else 16
     group = number(weights.get("group_size"), 0)
     block = weights.get("block_structure")
     targets = first.get("targets") if isinstance(first, dict) else None

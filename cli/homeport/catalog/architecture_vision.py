@@ -2,7 +2,12 @@
 
 from typing import Any
 
+from homeport.catalog.architecture_config import LIMITS, MOST, number
 from homeport.catalog.architecture_types import Vision, Weight
+from homeport.errors import Problem, SpecError
+
+DEPTHS = ("num_hidden_layers", "depth", "layers", "vt_num_hidden_layers")
+LAYERS = LIMITS["num_hidden_layers"]
 
 
 def _int(part: dict[str, Any], *keys: str, default: int = 0) -> int:
@@ -10,15 +15,34 @@ def _int(part: dict[str, Any], *keys: str, default: int = 0) -> int:
         value = part.get(key)
         if isinstance(value, list) and value:
             value = value[0]
-        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 1:
-            return int(value)
+        if found := number(value, 0):
+            return found
+    return default
+
+
+def _size(part: dict[str, Any], *keys: str, default: int = 0) -> int:
+    """A size that weights follow from: the first of the keys that stands there. Raises SpecError where it is none."""
+    for key in keys:
+        value = part.get(key)
+        if value is not None:
+            if found := number(value, 0, LAYERS if key in DEPTHS else MOST):
+                return found
+            raise SpecError(
+                [
+                    Problem(
+                        message=f"the model's config.json has vision_config.{key}: {value!r:.40}, which is no size",
+                        path=("config", key),
+                    )
+                ]
+            )
     return default
 
 
 def _ratio(part: dict[str, Any]) -> float:
     """Width of the MLP in hidden widths."""
     value = part.get("mlp_ratio")
-    return float(value) if isinstance(value, int | float) and value > 0 else 4.0
+    known = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1000
+    return float(value) if known and value is not None else 4.0
 
 
 def vision(config: dict[str, Any], text_hidden: int) -> Vision | None:
@@ -26,13 +50,13 @@ def vision(config: dict[str, Any], text_hidden: int) -> Vision | None:
     part = config.get("vision_config")
     if not isinstance(part, dict):
         return None
-    hidden = _int(part, "embed_dim", "hidden_size", "width", "vt_hidden_size")
-    layers = _int(part, "num_hidden_layers", "depth", "layers", "vt_num_hidden_layers")
+    hidden = _size(part, "embed_dim", "hidden_size", "width", "vt_hidden_size")
+    layers = _size(part, *DEPTHS)
     if not hidden or not layers:
         return None
     kind = str(part.get("model_type") or config.get("model_type") or "unknown")
-    heads = _int(part, "num_attention_heads", "num_heads", "vt_num_attention_heads", default=16)
-    width = _int(part, "intermediate_size", "mlp_dim", "vt_intermediate_size") or int(hidden * _ratio(part))
+    heads = _size(part, "num_attention_heads", "num_heads", "vt_num_attention_heads", default=16)
+    width = _size(part, "intermediate_size", "mlp_dim", "vt_intermediate_size") or int(hidden * _ratio(part))
     patch = _int(part, "patch_size", default=14)
     image = _int(part, "image_size", default=0)
     merge = _int(part, "spatial_merge_size", "merge_kernel_size") or _int(config, "spatial_merge_size")

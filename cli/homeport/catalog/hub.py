@@ -21,6 +21,8 @@ GRACE_S = 0.2
 """What the thread gets beyond the deadline to say itself that it has passed."""
 CONFIG_LIMIT_BYTES = 4 * 2**20
 INFO_LIMIT_BYTES = 16 * 2**20
+MOST_BYTES = 2**50
+"""More than any checkpoint has (1 PiB): what the Hub says above it is not believed."""
 INDEX_HEAD_BYTES = 64 * 2**10
 """An index begins with its metadata; the list of tensors after it is megabytes long."""
 
@@ -57,6 +59,12 @@ def is_hub_id(name: str) -> bool:
     return bool(_ID.fullmatch(name)) and len(name) <= 96 and ".." not in name and "--" not in name
 
 
+def believed_bytes(size: object) -> int | None:
+    """A checkpoint's size as a file or the Hub states it; None where it can be none."""
+    whole = isinstance(size, int) and not isinstance(size, bool)
+    return size if isinstance(size, int) and whole and 0 < size <= MOST_BYTES else None
+
+
 def offline_asked() -> bool:
     """Whether the environment forbids asking the Hub (HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE)."""
     value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
@@ -68,13 +76,21 @@ def endpoint() -> str:
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
+def _is_address(where: str) -> bool:
+    try:
+        parts = urlsplit(where)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that hold no address, a port that is no number
+        return False
+
+
 def look_up(id_: str) -> HubModel:
     """Ask the Hub for a model, once: no retry, nothing written, at most `DEADLINE_S` seconds overall.
 
     Raises `HubFailure`.
     """
     where = endpoint()
-    if urlsplit(where).scheme not in ("http", "https") or not urlsplit(where).hostname:
+    if not _is_address(where):
         raise HubFailure(
             "unreachable", "HF_ENDPOINT is not an http(s) address", "unset HF_ENDPOINT, or write https://…"
         )
@@ -139,9 +155,8 @@ class _Lookup:
         if "model.safetensors.index.json" in files:
             path = f"{self.id}/resolve/{revision}/model.safetensors.index.json"
             found = _TOTAL_SIZE.search(self._get(path, INDEX_HEAD_BYTES, cut=True)[0])
-            return int(found[1]) if found else None
-        single = files.get("model.safetensors")
-        return single if isinstance(single, int) and single > 0 else None
+            return believed_bytes(int(found[1])) if found else None
+        return believed_bytes(files.get("model.safetensors"))
 
     def _get(self, path: str, limit: int, *, cut: bool = False) -> tuple[bytes, Mapping[str, str]]:
         """GET a path below the endpoint: at most `limit` bytes (more is a failure unless `cut`), before the deadline."""
@@ -151,6 +166,12 @@ class _Lookup:
         headers = {"user-agent": "homeport", "accept-encoding": "identity"}
         token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
         if token:
+            if not token.isascii() or not token.isprintable() or " " in token:
+                raise HubFailure(
+                    "denied",
+                    "HF_TOKEN (or the saved token) holds characters that no token of the Hub has",
+                    "set HF_TOKEN to a token of your account, or unset it",
+                )
             headers["authorization"] = f"Bearer {token}"
             self.sends_token = True
         body = bytearray()

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from homeport.catalog import hub
+from homeport.catalog.architecture_config import LIMITS, number
 from homeport.catalog.models import config, config_ids, config_source, model, models
 from homeport.catalog.names import AmbiguousNameError
 from homeport.errors import NotFoundError
@@ -169,8 +170,8 @@ def _in_file(name: str, path: Path) -> Found | None:
     if not isinstance(own, dict):
         raise ModelNotFoundError(name, "file", f"{file.name} is not a JSON object", None)
     size, size_source = local_weight_bytes(file.parent)
-    if size is None and isinstance(own.get("weight_bytes"), int):
-        size, size_source = own["weight_bytes"], file.name
+    if size is None and (stated := hub.believed_bytes(own.get("weight_bytes"))):
+        size, size_source = stated, file.name
     return Found(
         id=_given_name(own) or file.parent.resolve().name,
         config=own,
@@ -200,8 +201,7 @@ def local_weight_bytes(folder: Path) -> tuple[int | None, str | None]:
 
     try:
         index = json.loads((folder / INDEX).read_bytes())
-        total = index["metadata"]["total_size"]
-        if isinstance(total, int) and total > 0:
+        if total := hub.believed_bytes(index["metadata"]["total_size"]):
             return total, INDEX
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
@@ -210,7 +210,8 @@ def local_weight_bytes(folder: Path) -> tuple[int | None, str | None]:
     known = [size for size in sizes if size is not None]
     if not files or len(known) < len(files):
         return None, None
-    return sum(known), "safetensors headers"
+    size = hub.believed_bytes(sum(known))
+    return size, "safetensors headers" if size else None
 
 
 def _tensor_bytes(file: Path) -> int | None:
@@ -226,7 +227,16 @@ def _tensor_bytes(file: Path) -> int | None:
             header = json.loads(stream.read(length))
         ends = [tensor["data_offsets"] for key, tensor in header.items() if key != "__metadata__"]
         return sum(int(end) - int(start) for start, end in ends)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error):
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+        struct.error,
+    ):
         return None
 
 
@@ -251,6 +261,6 @@ def config_context(own: dict[str, Any]) -> int | None:
                 "seq_length",
                 "n_ctx",
             ):
-                if isinstance(part.get(key), int) and part[key] > 0:
-                    return int(part[key])
+                if limit := number(part.get(key), 0, LIMITS["max_position_embeddings"]):
+                    return limit
     return None
