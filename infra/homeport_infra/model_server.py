@@ -1,12 +1,14 @@
 """One model: its server, weights, scaling and network, as one component."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import pulumi
 
+from homeport.manifests.pods import NODE_AND_IMAGE_S
 from homeport.manifests.types import Document
+from homeport.manifests.weights import slowest_download_s
 from homeport.planning.types import ModelPlan
 from homeport_infra.manifest import Manifest, parse
 
@@ -17,6 +19,7 @@ PHASES = (
     ("Service", "Deployment", "LeaderWorkerSet"),
     ("PodDisruptionBudget", "Ingress", "HTTPRoute", "ScaledObject", "PodMonitor"),
 )
+MARGIN_S = 60
 LEAST_TIMEOUT_S = 600
 """Pulumi's own patience with a Deployment, seconds; never less."""
 
@@ -45,17 +48,14 @@ class ModelServer(pulumi.ComponentResource):
         super().__init__("homeport:index:ModelServer", name, None, opts)
         done: list[pulumi.Resource] = []
         for phase in PHASES:
-            made: list[pulumi.Resource] = [
-                Manifest(
-                    f"{name}-{document.kind.lower()}-{document.name}",
-                    parse(document),
-                    pulumi.ResourceOptions(
-                        parent=self, depends_on=list(done), custom_timeouts=timeouts(args.plan, document.kind)
-                    ),
-                )
-                for document in args.documents
-                if document.kind in phase
-            ]
+            made: list[pulumi.Resource] = []
+            for document in args.documents:
+                if document.kind not in phase:
+                    continue
+                value = parse(document)
+                patience = timeouts(args.plan, value)
+                opts = pulumi.ResourceOptions(parent=self, depends_on=list(done), custom_timeouts=patience)
+                made.append(Manifest(f"{name}-{document.kind.lower()}-{document.name}", value, opts))
             done = made or done
         left = [d.kind for d in args.documents if not any(d.kind in phase for phase in PHASES)]
         if left:
@@ -68,11 +68,15 @@ class ModelServer(pulumi.ComponentResource):
         )
 
 
-def timeouts(plan: ModelPlan, kind: str) -> pulumi.CustomTimeouts | None:
-    """How long Pulumi waits for what loads weights: the pessimistic end of the start-up estimate, twice over."""
-    if kind not in ("Deployment", "Job") or plan.startup is None:
+def timeouts(plan: ModelPlan, document: Mapping[str, Any]) -> pulumi.CustomTimeouts | None:
+    """How long Pulumi waits for what loads weights: a rollout's own deadline, a download on the slowest network seen."""
+    if document["kind"] == "Deployment":
+        seconds = document["spec"].get("progressDeadlineSeconds", 0)
+    elif document["kind"] == "Job":
+        seconds = NODE_AND_IMAGE_S + slowest_download_s(plan)
+    else:
         return None
-    seconds = max(LEAST_TIMEOUT_S, math.ceil(2 * plan.startup.ready_s_interval[1]))
+    seconds = max(LEAST_TIMEOUT_S, seconds + MARGIN_S)
     return pulumi.CustomTimeouts(create=f"{seconds}s", update=f"{seconds}s")
 
 

@@ -13,6 +13,7 @@ from homeport.planning.plan import Planner
 from homeport.planning.types import Plan
 from homeport.spec.load import load
 from homeport_infra.manifest import token
+from homeport_infra.model_server import timeouts
 from homeport_infra.node_pool import disk_gib, pool_limits
 from homeport_infra.program import Settings, deploy, main
 from tests.infra.recorder import Registered, run
@@ -108,3 +109,13 @@ def test_the_program_reads_its_stack() -> None:
     found, _ = run(main, {"homeport:spec": str(EXAMPLES / "support.yaml"), "homeport:platform": "true"})
     assert {r.name for r in found if r.token == COMPONENTS[2]} == {"platform"}
     assert objects(found)
+
+
+def test_pulumi_waits_as_long_as_a_rollout_may_take() -> None:
+    plan = planned("support.yaml")
+    deployment = next(parse(d.text) for d in documents(plan) if d.kind == "Deployment")
+    patience = timeouts(plan.models[0], deployment)
+    assert patience is not None
+    assert patience.create == f"{deployment['spec']['progressDeadlineSeconds'] + 60}s"
+    service = next(parse(d.text) for d in documents(plan) if d.kind == "Service")
+    assert timeouts(plan.models[0], service) is None
