@@ -58,9 +58,9 @@ def test_a_long_line_is_cut_around_the_place() -> None:
 def test_the_caret_stands_under_the_value_after_wide_characters(word: str) -> None:
     import unicodedata
 
-    [message] = messages(SPEC.replace("precision: fp8", f"adapters: [{{source: {word}, name: S}}]"))
+    [message] = messages(SPEC.replace("precision: fp8", f"weights: {{revision: {word}, storage_class: S}}"))
     line, caret = message.split("\n")[1:3]
-    at = line.index("S}]")
+    at = line.index("S}")
     width = sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in line[:at]

@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -105,3 +105,10 @@ def unsupported(release: Release, arch: "Architecture", gpu: "Gpu | None", preci
     from homeport.engines import support
 
     return support.unsupported(release, arch, gpu, precision)
+
+
+def unknown_type(release: Release, config: dict[str, Any]) -> str | None:
+    """Say that nobody knows here whether `release` serves a config's `model_type` (None: it does, or has a closed list)."""
+    from homeport.engines import support
+
+    return support.unknown_type(release, config)

@@ -1,5 +1,7 @@
 """Whether an engine version can run a model on a GPU in a precision, and if not, why: one sentence."""
 
+from typing import Any
+
 from homeport.catalog.architecture_types import Architecture, Quantization
 from homeport.catalog.types import Gpu
 from homeport.engines.types import Release
@@ -18,6 +20,37 @@ ON_LOAD = {"vllm": ("fp8",), "sglang": ("fp8",), "tgi": ("fp8",)}
 """What an engine makes of a 16-bit checkpoint while it loads it; everything else needs a checkpoint."""
 
 BLACKWELL = 10.0
+
+SERVED = frozenset({
+    "apertus", "aquila", "arcee", "arctic", "aria", "baichuan", "bailing_moe", "bamba", "bloom", "chameleon", "chatglm",
+    "codegen", "cohere", "cohere2", "dbrx", "deepseek", "deepseek_v2", "deepseek_v3", "deepseek_v32", "deepseek_vl_v2",
+    "dots1", "ernie4_5", "ernie4_5_moe", "ernie4_5_moe_vl", "exaone", "exaone4", "falcon", "falcon_h1", "falcon_mamba",
+    "fuyu", "gemma", "gemma2", "gemma3", "gemma3n", "gemma4", "glm", "glm4", "glm4_moe", "glm4_moe_lite", "glm4v",
+    "glm4v_moe", "glm_moe_dsa", "gpt2", "gpt_bigcode", "gpt_neox", "gpt_oss", "gptj", "granite", "granitemoe",
+    "granitemoehybrid", "granitemoeshared", "hunyuan_v1_dense", "hunyuan_v1_moe", "idefics3", "internlm2", "internlm3",
+    "internvl_chat", "jamba", "kimi_k2", "kimi_k25", "kimi_linear", "kimi_vl", "lfm2", "lfm2_moe", "llama", "llama4",
+    "llava", "llava_next", "mamba", "mamba2", "minicpm", "minicpm3", "minicpmv", "minimax_m1", "minimax_m2", "mistral",
+    "mistral3", "mixtral", "molmo", "mpt", "nemotron", "nemotron-nas", "nemotron_h", "olmo", "olmo2", "olmo3", "olmoe",
+    "opt", "orion", "ovis", "paligemma", "persimmon", "phi", "phi3", "phi3_v", "phi4mm", "phimoe", "pixtral", "plamo2",
+    "qwen", "qwen2", "qwen2_5_omni", "qwen2_5_vl", "qwen2_audio", "qwen2_moe", "qwen2_vl", "qwen3", "qwen3_5",
+    "qwen3_5_moe", "qwen3_moe", "qwen3_next", "qwen3_omni_moe", "qwen3_vl", "qwen3_vl_moe", "seed_oss", "smollm3",
+    "smolvlm", "solar", "stablelm", "starcoder2", "step3", "xverse", "zamba2",
+})  # fmt: skip
+"""`model_type`s of config.json that vLLM's and SGLang's lists of supported models name (docs.vllm.ai, docs.sglang.ai), by
+hand: a type that is missing here may be served all the same."""
+
+
+def unknown_type(release: Release, config: dict[str, Any]) -> str | None:
+    """Say that it is not known whether `release` serves a config's `model_type`; None where it is, or is refused."""
+    if release.engine == "simulator" or release.model_types:
+        return None
+    name = {"vllm": "vLLM", "cpu": "vLLM", "sglang": "SGLang"}.get(release.engine, release.engine)
+    given = config.get("model_type")
+    if not isinstance(given, str) or not given:
+        return f"the model's config.json names no model_type: homeport does not know whether {name} serves it"
+    if given.removesuffix("_text") in SERVED:
+        return None
+    return f"homeport does not know whether {name} serves models of type {given!r:.60}"
 
 
 def unsupported(release: Release, arch: Architecture, gpu: Gpu | None, precision: str) -> str | None:

@@ -116,11 +116,18 @@ class Planner:
         if problems or release is None:
             raise SpecError(problems)
         if release.engine == "cpu":
-            return local.on_cpu(model, source, release, context, decisions)
-        if release.engine == "simulator":
+            made = local.on_cpu(model, source, release, context, decisions)
+        elif release.engine == "simulator":
             real = self._real_model(spec, model, path)
-            return local.simulated(model, source, release, context, decisions, real)
-        return self._on_gpus(spec, model, source, release, context, decisions, path)
+            made = local.simulated(model, source, release, context, decisions, real)
+        else:
+            made = self._on_gpus(spec, model, source, release, context, decisions, path)
+        notes = registry.arg_notes(release, model.extra_args)
+        unknown = None if source.origin == "catalog" else registry.unknown_type(release, source.config)
+        if notes or unknown:
+            more = (*notes, *((unknown,) if unknown else ()))
+            made = msgspec.structs.replace(made, warnings=(*made.warnings, *more))
+        return made
 
     def _real_model(self, spec: Spec, model: ModelSpec, path: Path_) -> ModelPlan | None:
         """What the simulator stands in for: the same model on vLLM and real GPUs; None where nothing would work."""

@@ -89,6 +89,10 @@ def number_help(value: Any) -> str | None:
     return None
 
 
+NO_PASSWORD = "a user name or password does not belong in a spec"
+"""How the problem of a URL begins whose text may hold a password, and is therefore not repeated."""
+
+
 def suggest(value: str, kind: inspect.StrType) -> str | None:
     """Return a name that would do, made from one that does not (names of Kubernetes objects only)."""
     if not kind.pattern or not kind.max_length:

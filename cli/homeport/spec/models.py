@@ -76,9 +76,27 @@ SecretKey = Annotated[
         extra={"says": "a key of a Secret: letters, digits, '-', '_' and '.'"},
     ),
 ]
+# The grammar of github.com/distribution/reference: a first part with a dot or a port is the registry.
+_HOST = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+_REGISTRY = rf"((localhost|{_HOST}(\.{_HOST})+)(:[0-9]{{1,5}})?|{_HOST}:[0-9]{{1,5}}|\[[0-9a-fA-F:]+\](:[0-9]{{1,5}})?)"
+_REPOSITORY = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
 ImageReference = Annotated[
     str,
-    Meta(pattern=r"^\S+$(?!\n)", extra={"says": "an image reference, such as registry.example.com/name:tag"}),
+    Meta(
+        pattern=rf"^(?!.{{513}})({_REGISTRY}/)?{_REPOSITORY}(/{_REPOSITORY})*(:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
+        r"(@sha256:[0-9a-f]{64})?$(?!\n)",
+        extra={
+            "says": "an image reference, such as registry.example.com/name:tag: no scheme, its path in lower case"
+        },
+    ),
+]
+AdapterSource = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?!.{513})((?!.{97})(?!.*(\.\.|--))[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*"
+        r"|(/(?!\.{1,2}(/|$))[A-Za-z0-9_.@+-]+)+)$(?!\n)",
+        extra={"says": "a Hub id, such as org/adapter, or an absolute path without '..', such as /adapters/tone"},
+    ),
 ]
 LabelKey = Annotated[
     str,
@@ -120,7 +138,7 @@ HostName = Annotated[
 BucketUri = Annotated[
     str,
     Meta(
-        pattern=r"^(s3|gs)://[a-z0-9][^\s]*$(?!\n)",
+        pattern=r"^(s3|gs)://[a-z0-9][^\s/@]*(/\S*)?$(?!\n)",
         extra={"says": "s3://bucket/folder or gs://bucket/folder"},
     ),
 ]
@@ -233,7 +251,7 @@ class Adapter(Part, frozen=True, kw_only=True):
     """One LoRA adapter, served beside the base model under its own name."""
 
     name: Annotated[DnsLabel, Meta(description="Name that requests ask for")]
-    source: Annotated[Text, Meta(description="Hub id, or a path under the weights' volume")]
+    source: Annotated[AdapterSource, Meta(description="Hub id, or a path under the weights' volume")]
     rank: Annotated[int, Meta(ge=1, le=512, description="LoRA rank; it sizes the adapter's memory")] = 16
 
 
@@ -315,7 +333,7 @@ class Observability(Part, frozen=True, kw_only=True):
     prometheus_url: Annotated[
         str,
         Meta(
-            pattern=r"^https?://\S+$(?!\n)",
+            pattern=r"^https?://(?![^/?#]*@)\S+$(?!\n)",
             description="Prometheus that the autoscaler asks",
             extra={"says": "an http:// or https:// URL"},
         ),

@@ -3,6 +3,7 @@
 from msgspec import UNSET
 
 from homeport.errors import Problem, SpecError
+from homeport.spec.hints import NO_PASSWORD
 from homeport.spec.source import Source, path_text, position, printable
 
 MAX_LINE = 100
@@ -57,8 +58,10 @@ def _where(problem: Problem, source: Source) -> str:
 
 def _secret(problem: Problem) -> bool:
     """Say whether the line may hold a secret: its problem then repeats no value."""
-    return problem.value is UNSET and any(
-        step in ("api_key", "hub_token", "extra_args", "prometheus_url") for step in problem.path
+    if problem.value is not UNSET:
+        return False
+    return problem.message.startswith(NO_PASSWORD) or any(
+        step in ("api_key", "hub_token", "extra_args") for step in problem.path
     )
 
 

@@ -13,7 +13,15 @@ from msgspec import inspect
 
 from homeport.errors import Problem
 from homeport.spec.compose import MERGE_KEY, Refused
-from homeport.spec.hints import OTHER_NAMES, OTHER_VALUES, list_help, number_help, suggest, truth_help
+from homeport.spec.hints import (
+    NO_PASSWORD,
+    OTHER_NAMES,
+    OTHER_VALUES,
+    list_help,
+    number_help,
+    suggest,
+    truth_help,
+)
 from homeport.spec.models import SecretRef, Spec
 from homeport.spec.semantics import PART_CHECKS, check_hosts, check_names
 from homeport.spec.source import MAX_PROBLEMS, Path, Placed, Source, shown
@@ -219,7 +227,12 @@ class _Walker:
             yield self._wrong(value, path, wanted, advice)
             return
         if value != value or value in (float("inf"), float("-inf")):
-            yield self._wrong(value, path, wanted, "a finite one")
+            yield Problem(
+                message=f"{self._written(value, path)} is no number to count with; expected a finite one",
+                path=path,
+                value=value,
+                help=meta.get("example"),
+            )
             return
         limit = _limit(value, kind)
         if limit:
@@ -253,6 +266,10 @@ class _Walker:
             kind.pattern and not re.search(kind.pattern, value)
         ):
             says = meta.get("says", f"at most {kind.max_length} characters")
+            if re.search(r"://[^/\s?#]*@", value):
+                # what stands before the @ may be a password: it is not repeated
+                yield Problem(message=f"{NO_PASSWORD}; expected {says}", path=path)
+                return
             suggestion = suggest(value, kind)
             yield Problem(
                 message=f"{shown(value)} must be {says}",
