@@ -65,7 +65,10 @@ MODELS = st.fixed_dictionaries(
         ),
         "adapters": st.lists(
             st.fixed_dictionaries(
-                {"name": NAMES.map(lambda n: "l" + n[:20]), "source": st.sampled_from(["org/adapter", "/adapters/tone"])},
+                {
+                    "name": NAMES.map(lambda n: "l" + n[:20]),
+                    "source": st.sampled_from(["org/adapter", "/adapters/tone"]),
+                },
                 optional={"rank": st.integers(1, 512)},
             ),
             max_size=1,

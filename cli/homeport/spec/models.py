@@ -95,7 +95,9 @@ AdapterSource = Annotated[
     Meta(
         pattern=r"^(?!.{513})((?!.{97})(?!.*(\.\.|--))[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*"
         r"|(/(?!\.{1,2}(/|$))[A-Za-z0-9_.@+-]+)+)$(?!\n)",
-        extra={"says": "a Hub id, such as org/adapter, or an absolute path without '..', such as /adapters/tone"},
+        extra={
+            "says": "a Hub id, such as org/adapter, or an absolute path without '..', such as /adapters/tone"
+        },
     ),
 ]
 LabelKey = Annotated[
@@ -340,7 +342,9 @@ class Observability(Part, frozen=True, kw_only=True):
     ] = "http://prometheus-operated.monitoring.svc:9090"
     prometheus_namespace: Annotated[
         Namespace,
-        Meta(description="Namespace of Prometheus: let in to read the metrics where `expose: none` keeps others out"),
+        Meta(
+            description="Namespace of Prometheus: let in to read the metrics where `expose: none` keeps others out"
+        ),
     ] = "monitoring"
     monitor_labels: Annotated[
         dict[LabelKey, LabelValue],
