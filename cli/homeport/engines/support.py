@@ -36,7 +36,7 @@ SERVED = frozenset({
     "qwen3_5_moe", "qwen3_moe", "qwen3_next", "qwen3_omni_moe", "qwen3_vl", "qwen3_vl_moe", "seed_oss", "smollm3",
     "smolvlm", "solar", "stablelm", "starcoder2", "step3", "xverse", "zamba2",
 })  # fmt: skip
-"""`model_type`s of config.json that vLLM's and SGLang's lists of supported models name (docs.vllm.ai, docs.sglang.ai), by
+"""`model_type`s of config.json that vLLM and SGLang are known to serve (by hand and unverified: what is missing here only warns), by
 hand: a type that is missing here may be served all the same."""
 
 
