@@ -36,8 +36,8 @@ SERVED = frozenset({
     "qwen3_5_moe", "qwen3_moe", "qwen3_next", "qwen3_omni_moe", "qwen3_vl", "qwen3_vl_moe", "seed_oss", "smollm3",
     "smolvlm", "solar", "stablelm", "starcoder2", "step3", "xverse", "zamba2",
 })  # fmt: skip
-"""`model_type`s of config.json that vLLM and SGLang are known to serve (by hand and unverified: what is missing here only warns), by
-hand: a type that is missing here may be served all the same."""
+"""`model_type`s of config.json that vLLM and SGLang are known to serve: a list by hand, unverified. A type that is missing
+here may be served all the same, so it only warns."""
 
 
 def unknown_type(release: Release, config: dict[str, Any]) -> str | None:
