@@ -1,0 +1,237 @@
+"""Which cluster, and as whom: the kubeconfig, read as kubectl reads it.
+
+`--kubeconfig` names one file; else KUBECONFIG lists files that are merged; else ~/.kube/config; else, inside a pod, its
+service account.
+"""
+
+import logging
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from homeport.cluster.errors import CredentialsRefused, KubeconfigProblem
+from homeport.text import nearest, one_of
+
+CONTEXTS = "`kubectl config get-contexts` lists the contexts"
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the API server is and how it is asked. `settings` is the Kubernetes client's own Configuration."""
+
+    server: str
+    context: str
+    namespace: str
+    settings: Any
+    files: Path | None = None
+    """A private folder with the certificates and keys that the client wrote out of the kubeconfig."""
+
+    def forget(self) -> None:
+        """Remove the certificates and keys from the disk: they have been read."""
+        if self.files is not None:
+            shutil.rmtree(self.files, ignore_errors=True)
+
+
+def access(kubeconfig: Path | None, context: str | None) -> Access:
+    """Read the kubeconfig and make the client's settings.
+
+    Raises KubeconfigProblem for a file that is missing or makes no sense and for an unknown context, CredentialsRefused
+    where the plugin that gives the credentials failed.
+    """
+    try:
+        from kubernetes.client import Configuration
+    except ImportError:
+        from homeport.errors import MissingExtra
+
+        raise MissingExtra("diff", "cluster") from None
+
+    settings = Configuration()
+    files = _files(kubeconfig)
+    if not files:
+        return _in_pod(settings, context)
+    merged, paths = _merged(files)
+    name = _context_name(merged, context, paths)
+    entry = _entry(merged, "contexts", name, paths).get("context") or {}
+    cluster = _entry(merged, "clusters", str(entry.get("cluster", "")), paths).get("cluster") or {}
+    if not cluster.get("server"):
+        raise KubeconfigProblem(
+            f"the cluster '{entry.get('cluster')}' has no server in {paths}", help="write the kubeconfig anew"
+        )
+    private = Path(tempfile.mkdtemp(prefix="homeport-"))
+    try:
+        _load(settings, files, name, paths, private)
+    except BaseException:
+        shutil.rmtree(private, ignore_errors=True)
+        raise
+    return Access(
+        server=shown(str(settings.host)),
+        context=name,
+        namespace=entry.get("namespace") or "default",
+        settings=settings,
+        files=private,
+    )
+
+
+def _files(kubeconfig: Path | None) -> list[Path]:
+    """The files to merge, best first. Raises KubeconfigProblem where one that was named is missing."""
+    if kubeconfig is not None:
+        if not kubeconfig.is_file():
+            raise KubeconfigProblem(
+                f"there is no kubeconfig '{kubeconfig}'", help="--kubeconfig names a file"
+            )
+        return [kubeconfig]
+    named = os.environ.get("KUBECONFIG", "")
+    if named:
+        listed = [Path(part).expanduser() for part in named.split(os.pathsep) if part]
+        found = [path for path in listed if path.is_file()]
+        if not found:
+            raise KubeconfigProblem(
+                f"KUBECONFIG names no file that exists: {named}",
+                help="set it to your kubeconfig, or give --kubeconfig",
+            )
+        return found
+    own = Path("~/.kube/config").expanduser()
+    return [own] if own.is_file() else []
+
+
+def _in_pod(settings: Any, context: str | None) -> Access:
+    """The service account of the pod that homeport runs in."""
+    from kubernetes import config
+
+    if context is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
+        try:
+            config.load_incluster_config(client_configuration=settings)
+        except config.ConfigException as error:
+            raise KubeconfigProblem(f"the pod's service account cannot be used: {error}") from None
+        own = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+        namespace = own.read_text().strip() if own.is_file() else "default"
+        return Access(
+            server=shown(str(settings.host)), context="in-cluster", namespace=namespace, settings=settings
+        )
+    raise KubeconfigProblem(
+        "no kubeconfig: there is no ~/.kube/config, and KUBECONFIG is not set",
+        help="give --kubeconfig FILE, or let your cloud's CLI write one "
+        "(gcloud container clusters get-credentials, aws eks update-kubeconfig, az aks get-credentials)",
+    )
+
+
+def _merged(files: list[Path]) -> tuple[dict[str, Any], str]:
+    """The entries of all files, those of the first file winning, and the files' names for messages."""
+    import yaml
+
+    merged: dict[str, Any] = {}
+    paths = ", ".join(map(str, files))
+    for path in files:
+        try:
+            with path.open(encoding="utf-8") as stream:
+                one = yaml.load(stream, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        except (yaml.YAMLError, UnicodeDecodeError):
+            # The parser's own message quotes the text, and a kubeconfig's text is secret.
+            raise KubeconfigProblem(f"the kubeconfig {path} is no YAML", help="write it anew") from None
+        except OSError as error:
+            raise KubeconfigProblem(f"the kubeconfig {path} cannot be read: {error.strerror}") from None
+        if not isinstance(one, dict):
+            raise KubeconfigProblem(
+                f"the kubeconfig {path} is {'empty' if one is None else 'no kubeconfig'}",
+                help="give another one with --kubeconfig",
+            )
+        for section in ("contexts", "clusters", "users"):
+            known = merged.setdefault(section, {})
+            for entry in one.get(section) or []:
+                if isinstance(entry, dict) and "name" in entry:
+                    known.setdefault(str(entry["name"]), entry)
+        if one.get("current-context"):
+            merged.setdefault("current-context", str(one["current-context"]))
+    return merged, paths
+
+
+def _context_name(merged: dict[str, Any], context: str | None, paths: str) -> str:
+    name = context or merged.get("current-context")
+    if not name:
+        raise KubeconfigProblem(
+            f"no context is chosen in {paths}", help="give --context; " + _known(merged["contexts"])
+        )
+    if name not in merged["contexts"]:
+        close = nearest(str(name), merged["contexts"])
+        raise KubeconfigProblem(
+            f"there is no context '{name}' in {paths}",
+            help=f"did you mean {' or '.join(close)}?" if close else _known(merged["contexts"]),
+        )
+    return str(name)
+
+
+def _known(contexts: dict[str, Any]) -> str:
+    return f"it knows {one_of(contexts)}" if contexts else "it knows none"
+
+
+def _entry(merged: dict[str, Any], section: str, name: str, paths: str) -> dict[str, Any]:
+    found = merged[section].get(name)
+    if found is None:
+        raise KubeconfigProblem(
+            f"the context names the {section.removesuffix('s')} '{name}', which {paths} does not have",
+            help=CONTEXTS,
+        )
+    return dict(found)
+
+
+class _Kept(logging.Handler):
+    """Keeps what the client logs: it swallows a failing credential plugin and only logs why."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def _load(settings: Any, files: list[Path], context: str, paths: str, private: Path) -> None:
+    """Let the Kubernetes client make its settings: certificates, tokens, plugins, proxies."""
+    from kubernetes import config
+
+    root, kept = logging.getLogger(), _Kept()
+    root.addHandler(kept)
+    try:
+        config.load_kube_config(
+            os.pathsep.join(map(str, files)),
+            context=context,
+            client_configuration=settings,
+            temp_file_path=str(private),
+        )
+    except config.ConfigException as error:
+        raise KubeconfigProblem(
+            f"the kubeconfig {paths} cannot be used: {error}", help="write it anew"
+        ) from None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        # Base64 that is none, a list where a mapping belongs: the exception's text may quote a key.
+        raise KubeconfigProblem(
+            f"the context '{context}' in {paths} makes no sense (broken base64, or a field of the wrong type)",
+            help="write the kubeconfig anew",
+        ) from None
+    finally:
+        root.removeHandler(kept)
+    if kept.lines:
+        raise plugin_failed(kept.lines[-1])
+
+
+def plugin_failed(line: str) -> CredentialsRefused:
+    """Say that the kubeconfig's credential plugin gave no credentials, with its own last line."""
+    last = [part for part in line.splitlines() if part.strip()][-1:] or ["it said nothing"]
+    return CredentialsRefused(
+        f"the kubeconfig's credential plugin failed: {redacted(last[0].strip())}",
+        help="log in again with your cloud's CLI, then look whether `kubectl get namespaces` works",
+    )
+
+
+def shown(url: str) -> str:
+    """A URL without what may be secret in it: user, password, query."""
+    return re.sub(r"//[^/@]*@", "//", url).split("?")[0]
+
+
+def redacted(text: str) -> str:
+    """`text` without what looks like a token: long runs of base64 or of hex, and whole JWTs."""
+    return re.sub(r"[A-Za-z0-9+/=_.-]{40,}", "(hidden)", text)
