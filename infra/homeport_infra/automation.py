@@ -12,7 +12,8 @@ from pulumi import automation
 
 from homeport.errors import EnvironmentProblem
 from homeport.planning.types import Plan
-from homeport_infra.program import Settings, deploy
+from homeport_infra.program import deploy
+from homeport_infra.settings import Settings
 
 PROJECT = "homeport"
 

@@ -1,6 +1,5 @@
-"""What a stack holds: node pools, the platform, and every model of a spec."""
+"""What a stack holds: one or more layers of a plan, each of which can stand in a stack of its own."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,23 +9,31 @@ from homeport.costs.inputs import options
 from homeport.costs.own import self_hosted
 from homeport.manifests.render import documents
 from homeport.manifests.types import Document
-from homeport.planning.hardware import region_of
 from homeport.planning.plan import Planner
 from homeport.planning.types import Plan
+from homeport_infra.cluster_layer import node_pools
 from homeport_infra.manifest import Manifest, parse
 from homeport_infra.model_server import ModelServer, ModelServerArgs
-from homeport_infra.node_pool import GpuNodePool, GpuNodePoolArgs, disk_gib, pool_limits
+from homeport_infra.node_pool import GpuNodePool
 from homeport_infra.platform import Platform, PlatformArgs
+from homeport_infra.settings import Layer, Settings, SettingsError, parse_layers
 
 STACK_CONFIG = "homeport"
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a stack needs beside the plan: whether to install the platform, and which GKE cluster gets node pools."""
+class Deployed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stack registered: its layers, and in each the components.
 
-    platform: bool = False
-    cluster: str = ""
-    location: str = ""
+    `documents` are the Kubernetes objects that became resources of this stack, in the order in which they were
+    registered. A layer that the stack lacks is empty (platform: None).
+    """
+
+    plan: Plan
+    layers: tuple[Layer, ...]
+    pools: tuple[GpuNodePool, ...] = ()
+    platform: Platform | None = None
+    servers: tuple[ModelServer, ...] = ()
+    documents: tuple[Document, ...] = ()
 
 
 def main() -> None:
@@ -36,30 +43,68 @@ def main() -> None:
     config = pulumi.Config(STACK_CONFIG)
     file = Path(config.get("spec") or "homeport.yaml")
     spec = load(file.read_bytes(), str(file)).spec
-    settings = Settings(
-        platform=config.get_bool("platform") or False,
+    deploy(Planner(file.parent).plan(spec), read_settings(config))
+
+
+def read_settings(config: pulumi.Config) -> Settings:
+    """The settings of a stack's configuration (Pulumi.yaml describes them). Raises SettingsError."""
+    return Settings(
+        layers=parse_layers(config.get("layers") or ""),
         cluster=config.get("cluster") or "",
         location=config.get("location") or "",
     )
-    deploy(Planner(file.parent).plan(spec), settings)
 
 
-def deploy(plan: Plan, settings: Settings) -> list[ModelServer]:
-    """Register a plan: node pools first, then the platform, then the namespace and the models in it."""
+def deploy(plan: Plan, settings: Settings) -> Deployed:
+    """Register the layers of a plan: nodes first, then the platform, then the namespace and the models in it.
+
+    The stack's outputs are exported. Raises SettingsError for settings that cannot work, SpecError for what cannot be
+    rendered, MissingExtra where a cloud's package is not installed.
+    """
+    layers = settings.layers_of(plan)
+    if settings.cluster and plan.spec.target.nodes.by == "existing":
+        raise SettingsError(
+            "a cluster is named for new node pools, and the spec says that its nodes exist",
+            help="write target.nodes: {by: node_pools} in the spec, or name no cluster",
+        )
     rendered = documents(plan)
     before: list[pulumi.Resource] = []
-    if settings.cluster:
-        before += node_pools(plan, settings, rendered)
-    if settings.platform:
-        before.append(
-            Platform("platform", PlatformArgs(namespace=plan.spec.observability.prometheus_namespace))
+    pools: list[GpuNodePool] = []
+    platform: Platform | None = None
+    servers: list[ModelServer] = []
+    registered: list[Document] = []
+    if "cluster" in layers and plan.spec.target.nodes.by == "node_pools":
+        pools = node_pools(plan, settings, rendered)
+        before += pools
+    if "platform" in layers:
+        platform = Platform(
+            "platform",
+            PlatformArgs(namespace=plan.spec.observability.prometheus_namespace),
+            pulumi.ResourceOptions(depends_on=list(before)),
         )
+        before.append(platform)
+    if "models" in layers:
+        servers = _models(plan, rendered, before)
+        registered += rendered
+    deployed = Deployed(
+        plan=plan,
+        layers=layers,
+        pools=tuple(pools),
+        platform=platform,
+        servers=tuple(servers),
+        documents=tuple(registered),
+    )
+    _export(deployed)
+    return deployed
+
+
+def _models(plan: Plan, rendered: list[Document], before: list[pulumi.Resource]) -> list[ModelServer]:
     shared = [
         Manifest(f"namespace-{d.name}", parse(d), pulumi.ResourceOptions(depends_on=before))
         for d in rendered
         if d.model is None
     ]
-    servers = [
+    return [
         ModelServer(
             model.spec.name,
             ModelServerArgs(plan=model, documents=[d for d in rendered if d.model == model.spec.name]),
@@ -67,38 +112,12 @@ def deploy(plan: Plan, settings: Settings) -> list[ModelServer]:
         )
         for model in plan.models
     ]
-    for server, model in zip(servers, plan.models, strict=True):
+
+
+def _export(deployed: Deployed) -> None:
+    plan = deployed.plan
+    for server, model in zip(deployed.servers, plan.models, strict=False):
         pulumi.export(f"{model.spec.name}Endpoint", server.endpoint)
     bill = self_hosted(plan, options(plan.spec.costs))
     pulumi.export("usdPerMonth", None if bill.usd_per_month is None else float(bill.usd_per_month))
     pulumi.export("gpus", sum(pool.node_count * pool.gpus_per_node for pool in plan.pools))
-    return servers
-
-
-def node_pools(plan: Plan, settings: Settings, rendered: Sequence[Document]) -> list[GpuNodePool]:
-    """Register the pools of a plan on a GKE cluster. Raises ValueError for another platform."""
-    if plan.spec.target.platform != "gke":
-        raise ValueError(
-            f"node pools are created on gke, not on {plan.spec.target.platform}: leave homeport:cluster empty"
-        )
-    made = []
-    for pool in plan.pools:
-        assert pool.instance_type is not None, "a pool on a cloud has an instance type"
-        least, most = pool_limits(plan, pool)
-        made.append(
-            GpuNodePool(
-                f"gpu-{pool.instance_type}",
-                GpuNodePoolArgs(
-                    cluster=settings.cluster,
-                    location=settings.location or region_of(plan.spec.target) or "",
-                    machine_type=pool.instance_type,
-                    gpu=pool.gpu,
-                    gpus_per_node=pool.gpus_per_node,
-                    min_nodes=least,
-                    max_nodes=most,
-                    disk_gib=disk_gib(plan, pool, rendered),
-                    spot=pool.capacity == "spot",
-                ),
-            )
-        )
-    return made

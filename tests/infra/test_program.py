@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 pytest.importorskip("pulumi")
@@ -12,19 +13,25 @@ from homeport.manifests.render import documents
 from homeport.planning.plan import Planner
 from homeport.planning.types import Plan
 from homeport.spec.load import load
+from homeport.spec.nodes import Nodes
 from homeport_infra.manifest import token
 from homeport_infra.model_server import timeouts
 from homeport_infra.node_pool import disk_gib, pool_limits
-from homeport_infra.program import Settings, deploy, main
+from homeport_infra.program import deploy, main
+from homeport_infra.settings import LAYERS, Settings, SettingsError
 from tests.infra.recorder import Registered, run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COMPONENTS = ("homeport:index:ModelServer", "homeport:index:GpuNodePool", "homeport:index:Platform")
 
 
-def planned(name: str) -> Plan:
+def planned(name: str, **nodes: Any) -> Plan:
     file = EXAMPLES / name
-    return Planner(file.parent).plan(load(file.read_bytes(), name).spec)
+    spec = load(file.read_bytes(), name).spec
+    if nodes:
+        target = msgspec.structs.replace(spec.target, nodes=Nodes(**nodes))
+        spec = msgspec.structs.replace(spec, target=target)
+    return Planner(file.parent).plan(spec)
 
 
 def objects(found: list[Registered]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -65,7 +72,7 @@ def test_outputs_name_endpoint_cost_and_gpus() -> None:
 
 
 def test_the_platform_is_pinned() -> None:
-    found, _ = run(lambda: deploy(planned("support.yaml"), Settings(platform=True)))
+    found, _ = run(lambda: deploy(planned("support.yaml"), Settings(layers=LAYERS)))
     releases = {r.name: r.inputs for r in found if r.token == "kubernetes:helm.sh/v3:Release"}
     assert set(releases) == {"keda", "kube-prometheus-stack"}
     for release in releases.values():
@@ -76,8 +83,8 @@ def test_the_platform_is_pinned() -> None:
 
 
 def test_node_pools_follow_the_plan() -> None:
-    plan = planned("support.yaml")
-    found, _ = run(lambda: deploy(plan, Settings(cluster="ml")))
+    plan = planned("support.yaml", by="node_pools", cluster="ml")
+    found, _ = run(lambda: deploy(plan, Settings()))
     pools = [r for r in found if r.token == "gcp:container/nodePool:NodePool"]
     assert len(pools) == len(plan.pools)
     pool, made = plan.pools[0], pools[0].inputs
@@ -100,13 +107,15 @@ def test_node_pools_follow_the_plan() -> None:
     assert made["nodeConfig"]["diskSizeGb"] * 0.9 - 100 > weights * replicas
 
 
-def test_node_pools_on_another_cloud_are_refused_in_words() -> None:
-    with pytest.raises(ValueError, match="node pools are created on gke"):
+def test_a_cluster_without_new_nodes_is_refused_in_words() -> None:
+    with pytest.raises(SettingsError, match="the spec says that its nodes exist"):
         run(lambda: deploy(planned("aks.yaml"), Settings(cluster="ml")))
 
 
 def test_the_program_reads_its_stack() -> None:
-    found, _ = run(main, {"homeport:spec": str(EXAMPLES / "support.yaml"), "homeport:platform": "true"})
+    found, _ = run(
+        main, {"homeport:spec": str(EXAMPLES / "support.yaml"), "homeport:layers": "platform,models"}
+    )
     assert {r.name for r in found if r.token == COMPONENTS[2]} == {"platform"}
     assert objects(found)
 

@@ -158,9 +158,11 @@ def _ask(operation: str, plan: "Plan", stack: str) -> None:
 
 
 def _settings(target: StackOptions) -> Any:
-    from homeport_infra.program import Settings
+    from homeport_infra.settings import LAYERS, Settings
 
-    return Settings(platform=target.platform, cluster=target.cluster, location=target.location)
+    return Settings(
+        layers=LAYERS if target.platform else None, cluster=target.cluster, location=target.location
+    )
 
 
 def _runner(operation: str) -> Callable[..., Any]:

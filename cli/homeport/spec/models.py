@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from homeport.spec.money import Budget, Costs, InstancePrice, Share
+from homeport.spec.nodes import Nodes
 from homeport.spec.part import Count, Part, Text
 from homeport.spec.policy import Advise, Compliance
 
@@ -178,6 +179,7 @@ class Target(Part, frozen=True, kw_only=True):
         tuple[InstancePrice, ...],
         Meta(description="Your prices of instance types, over the price table's"),
     ] = ()
+    nodes: Annotated[Nodes, Meta(description="Who makes the GPU nodes, and of what")] = Nodes()
 
 
 class Workload(Part, frozen=True, kw_only=True):

@@ -21,6 +21,8 @@ from homeport.spec.models import (
     Workload,
 )
 from homeport.spec.money import Costs
+from homeport.spec.nodes import NODES_FIELDS, Nodes
+from homeport.spec.nodes_rules import check_nodes_on
 from homeport.spec.policy import Compliance
 from homeport.spec.source import Path
 
@@ -47,6 +49,7 @@ EXPOSE_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def check_spec(spec: Spec) -> list[Problem]:
     """Return what contradicts itself in a spec whose fields are all well-formed, in the order of the format."""
     problems = list(check_target(spec.target, ("target",)))
+    problems += check_nodes(spec.target.nodes, ("target", "nodes"))
     problems += check_namespace(spec.name, spec.namespace)
     problems += check_compliance(spec.compliance, ("compliance",))
     for index, model in enumerate(spec.models):
@@ -123,6 +126,13 @@ def check_target(target: Target, path: Path) -> Iterable[Problem]:
             )
         yield from _twice(target.price_from, (*path, "price_from"), "cloud")
     yield from _twice([price.instance_type for price in target.prices], (*path, "prices"), "instance type")
+    yield from check_nodes_on(target, path)
+
+
+def check_nodes(nodes: Nodes, path: Path) -> Iterable[Problem]:
+    """Each way to nodes reads its own fields."""
+    yield from _belongs(nodes, path, "by", NODES_FIELDS)
+    yield from _twice(nodes.zones or (), (*path, "zones"), "zone")
 
 
 def check_compliance(compliance: Compliance, path: Path) -> Iterable[Problem]:
@@ -421,6 +431,7 @@ def _number(value: float) -> str:
 # what the walker runs on each part that is whole
 PART_CHECKS: dict[type, Callable[[Any, Path], Iterable[Problem]]] = {
     Target: check_target,
+    Nodes: check_nodes,
     Compliance: check_compliance,
     Workload: check_workload,
     Replicas: check_replicas,
