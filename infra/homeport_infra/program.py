@@ -5,12 +5,11 @@ from pathlib import Path
 import msgspec
 import pulumi
 
-from homeport.costs.inputs import options
-from homeport.costs.own import self_hosted
 from homeport.manifests.render import documents
 from homeport.manifests.types import Document
 from homeport.planning.plan import Planner
 from homeport.planning.types import Plan
+from homeport_infra.bill import publish
 from homeport_infra.cluster_layer import node_pools
 from homeport_infra.manifest import Manifest, parse
 from homeport_infra.model_server import ModelServer, ModelServerArgs
@@ -94,7 +93,7 @@ def deploy(plan: Plan, settings: Settings) -> Deployed:
         servers=tuple(servers),
         documents=tuple(registered),
     )
-    _export(deployed)
+    _export(deployed, settings)
     return deployed
 
 
@@ -114,10 +113,10 @@ def _models(plan: Plan, rendered: list[Document], before: list[pulumi.Resource])
     ]
 
 
-def _export(deployed: Deployed) -> None:
+def _export(deployed: Deployed, settings: Settings) -> None:
     plan = deployed.plan
-    for server, model in zip(deployed.servers, plan.models, strict=False):
-        pulumi.export(f"{model.spec.name}Endpoint", server.endpoint)
-    bill = self_hosted(plan, options(plan.spec.costs))
-    pulumi.export("usdPerMonth", None if bill.usd_per_month is None else float(bill.usd_per_month))
+    servers = dict(zip((model.spec.name for model in plan.models), deployed.servers, strict=False))
+    for name, server in servers.items():
+        pulumi.export(f"{name}Endpoint", server.endpoint)
+    publish(plan, settings, servers)
     pulumi.export("gpus", sum(pool.node_count * pool.gpus_per_node for pool in plan.pools))

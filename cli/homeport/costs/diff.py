@@ -127,7 +127,11 @@ def _saved_plan(data: dict[str, Any]) -> Snapshot:
 
 def compare(file: str, old: Snapshot, bill: Bill) -> Against:
     """Return what is different in `bill` against an `old` one out of `file`; of a plan only its nodes."""
-    new = snapshot(bill)
+    return between(file, old, snapshot(bill))
+
+
+def between(file: str, old: Snapshot, new: Snapshot) -> Against:
+    """Return what is different in a `new` snapshot against an `old` one out of `file`; of a plan only its nodes."""
     if old.holds == "plan":
         lines = {key: item for key, item in new.lines.items() if key[0] == "nodes"}
         amounts = [item.usd for item in lines.values()]
