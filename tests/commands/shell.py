@@ -11,9 +11,9 @@ EXAMPLES = ROOT / "examples"
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """A quiet environment: offline, no colour settings, no HOMEPORT_ variables of the developer."""
+    """A quiet environment: offline, no colour settings, no HOMEPORT_ variables and no cluster of the developer."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HOMEPORT_", "PULUMI_"))}
-    for name in ("NO_COLOR", "TERM", "FORCE_COLOR", "COLUMNS", "HF_TOKEN", "HF_ENDPOINT"):
+    for name in ("NO_COLOR", "TERM", "FORCE_COLOR", "COLUMNS", "HF_TOKEN", "HF_ENDPOINT", "KUBECONFIG"):
         kept.pop(name, None)
     return {
         **kept,

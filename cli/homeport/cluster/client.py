@@ -77,8 +77,8 @@ class Cluster:
         self._has_answered = False
         self._resources: dict[str, dict[str, Resource]] = {}
 
-    def resource(self, api_version: str, kind: str) -> Resource:
-        """Return how the cluster names a kind. Raises KindMissing where it serves none."""
+    def kinds(self, api_version: str) -> dict[str, Resource]:
+        """Return the kinds of an API version; none where the cluster does not serve it. Asked once."""
         if api_version not in self._resources:
             listed = self.raw(_group_path(api_version), missing_ok=True)
             self._resources[api_version] = {
@@ -91,7 +91,11 @@ class Cluster:
                 for one in (listed or {}).get("resources") or []
                 if "/" not in one["name"]
             }
-        found = self._resources[api_version].get(kind)
+        return self._resources[api_version]
+
+    def resource(self, api_version: str, kind: str) -> Resource:
+        """Return how the cluster names a kind. Raises KindMissing where it serves none."""
+        found = self.kinds(api_version).get(kind)
         if found is None:
             raise answers.kind_missing(api_version, kind)
         return found
@@ -221,7 +225,7 @@ class Cluster:
             self._has_answered = True
             if reply.status < 300:
                 return Reply(reply.data, answers.warnings(reply))
-            if reply.status == 404 and missing_ok and not answers.is_namespace_missing(reply.data):
+            if reply.status == 404 and missing_ok and not answers.is_namespace_missing(reply.data, path):
                 return None
             wait_s = answers.retry_after_s(reply)
             if wait_s is not None and busy < BUSY_TRIES:

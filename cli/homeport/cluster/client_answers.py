@@ -152,8 +152,10 @@ def warnings(reply: Whole) -> tuple[str, ...]:
     return tuple(re.findall(r'299 \S+ "((?:[^"\\]|\\.)*)"', reply.headers.get("Warning", "")))
 
 
-def is_namespace_missing(body: bytes) -> bool:
-    """Whether a 404 speaks of the namespace, not of the object."""
+def is_namespace_missing(body: bytes, path: str) -> bool:
+    """Whether a 404 speaks of the namespace that the object is in, not of the object."""
+    if re.search(r"/namespaces/[^/?]+(\?|$)", path):
+        return False  # the namespace is the object
     details = status_of(body).get("details") or {}
     return details.get("kind") == "namespaces"
 
@@ -178,7 +180,7 @@ def problem(reply: Whole, asked: Asked) -> ClusterProblem:
         )
     if reply.status == 403:
         return _forbidden(message, status, asked)
-    if reply.status == 404 and is_namespace_missing(reply.data):
+    if reply.status == 404 and is_namespace_missing(reply.data, asked.path):
         return _namespace_missing(asked)
     if reply.status == 409 and _causes(status, "FieldManagerConflict"):
         return _taken(status, asked)

@@ -28,9 +28,11 @@ COMMANDS: dict[str, dict[str, tuple[str, str, str]]] = {
     },
     "Deploy": {
         "render": ("render", "render", "Write the Kubernetes manifests of a plan."),
+        "diff": ("diff", "diff", "Say how a cluster differs from what a spec renders."),
         "preview": ("deploy", "preview", "Show what `up` would do, and the month's bill."),
         "up": ("deploy", "up", "Deploy with Pulumi."),
         "destroy": ("deploy", "destroy", "Remove what `up` deployed."),
+        "bench": ("bench", "bench", "Put load on an endpoint, and compare with the plan."),
     },
     "Look up": {
         "models": ("catalog", "models", "List and show open-weight models."),
