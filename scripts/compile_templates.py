@@ -174,7 +174,7 @@ def _unknown(node: nodes.Node) -> NotKnownError:
 
 def compiled() -> str:
     """The whole module. Raises NotKnownError for what is not compiled."""
-    shared = [TEMPLATES / "meta.j2", TEMPLATES / "pod.j2"]
+    shared = [TEMPLATES / "meta.j2", TEMPLATES / "pod.j2", TEMPLATES / "behavior.j2"]
     kinds = sorted(TEMPLATES.glob("*.yaml.j2"))
     lines = [line for path in (*shared, *kinds) for line in Template(path).lines()]
     names = "".join(f'    "{path.name.split(".")[0]}": _{path.name.split(".")[0]},\n' for path in kinds)

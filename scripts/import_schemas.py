@@ -45,6 +45,7 @@ CORE = {
     "Ingress": "ingress-networking-v1",
     "NetworkPolicy": "networkpolicy-networking-v1",
     "PodDisruptionBudget": "poddisruptionbudget-policy-v1",
+    "HorizontalPodAutoscaler": "horizontalpodautoscaler-autoscaling-v2",
 }
 CUSTOM = {
     "ScaledObject": ("keda", "config/crd/bases/keda.sh_scaledobjects.yaml", "v1alpha1"),

@@ -119,7 +119,8 @@ def test_what_cannot_be_rendered_is_shown_where_it_stands(
     assert run(["render", "-f", "zero.yaml"]) == 2
     error = capsys.readouterr().err
     assert "zero.yaml:10:12: models[0].replicas.min: " in error
-    assert "scale to zero" in error
+    assert "nothing would wake it" in error
+    assert "scaling: {wake: QUERY}" in error
     assert not (folder / "manifests").exists()
 
 

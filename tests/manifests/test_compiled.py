@@ -29,6 +29,8 @@ MODELS = (
     {"expose": {"kind": "none"}, "adapters": [{"name": "legal", "source": "acme/legal-lora"}]},
     {"engine": "sglang"},
     {"engine": "trtllm"},
+    {"scaling": {"by": "hpa", "threshold": 50}},
+    {"replicas": {"min": 0}, "scaling": {"wake": "envoy_http_downstream_rq_active"}},
 )
 
 

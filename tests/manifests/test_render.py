@@ -296,45 +296,6 @@ def test_a_disruption_budget_only_where_two_replicas_are_always_there(plans) -> 
         assert ("PodDisruptionBudget/assistant" in found) is there
 
 
-def test_scale_to_zero_without_a_signal_is_refused_with_its_place(plans) -> None:
-    made = plans.plan(plans.spec("gke", {"name": "a"}, {"name": "b", "replicas": {"min": 0}}))
-    with pytest.raises(SpecError) as refused:
-        render.documents(made)
-    (problem,) = refused.value.problems
-    assert problem.path == ("models", 1, "replicas", "min")
-
-
-@pytest.mark.parametrize(
-    ("engine", "series"),
-    [
-        ("vllm", ["vllm:num_requests_running", "vllm:num_requests_waiting"]),
-        ("sglang", ["sglang:num_running_reqs", "sglang:num_queue_reqs"]),
-        ("tgi", ["tgi_batch_current_size", "tgi_queue_size"]),
-    ],
-)
-def test_the_autoscaler_follows_what_runs_and_what_waits(plans, engine, series) -> None:
-    (trigger,) = objects(plans.plan(plans.spec("gke", {"engine": engine})))["ScaledObject/assistant"]["spec"][
-        "triggers"
-    ]
-    query = trigger["metadata"]["query"]
-    assert [s for s in series if s in query] == series
-    # one element at 0, 1 and N replicas: each term is an aggregation without labels, or zero
-    assert re.fullmatch(r"\(sum\(.*\) or vector\(0\)\) \+ \(sum\(.*\) or vector\(0\)\)", query)
-    assert 'namespace="support"' in query
-    assert 'model="' not in query
-    assert trigger["metricType"] == "AverageValue"
-    assert float(trigger["metadata"]["threshold"]) == pytest.approx(100 / 1.1, abs=1)
-
-
-def test_trtllm_scales_on_its_request_rate(plans) -> None:
-    (trigger,) = objects(plans.plan(plans.spec("gke", {"engine": "trtllm"})))["ScaledObject/assistant"][
-        "spec"
-    ]["triggers"]
-    assert re.fullmatch(r"sum\(rate\(.*\[2m\]\)\) or vector\(0\)", trigger["metadata"]["query"])
-    assert 'job="support/assistant"' in trigger["metadata"]["query"]
-    assert float(trigger["metadata"]["threshold"]) == pytest.approx(3.5 / 1.1, abs=0.01)
-
-
 def test_gpu_pods_select_the_planned_nodes(plans) -> None:
     for platform, key, values in (
         ("gke", "node.kubernetes.io/instance-type", ["a3-highgpu-4g", "a3-highgpu-8g"]),

@@ -36,6 +36,7 @@ def rendered(plans) -> dict[str, dict[str, Any]]:
         ),
         plans.plan(plans.spec("eks", {}), nodes_per_replica=2, gpus_per_replica=16),
         plans.plan(plans.spec("kind", {"engine": "simulator"})),
+        plans.plan(plans.spec("gke", {"scaling": {"by": "hpa"}})),
     ]
     return {d.kind: load(d.text) for made in specs for d in documents(made)}
 

@@ -57,7 +57,7 @@ MODELS = st.fixed_dictionaries(
         "precision": st.sampled_from(["fp8", "int4", "awq"]),
         "gpu": TEXTS,
         "tensor_parallel_size": st.integers(1, 64),
-        "replicas": st.one_of(st.just({}), st.just({"min": 1}), st.just({"min": 0, "max": 3})),
+        "replicas": st.one_of(st.just({}), st.just({"min": 1}), st.just({"min": 2, "max": 3})),
         "max_model_len": st.integers(20_000, 100_000),
         "gpu_memory_utilization": st.floats(0.01, 1),
         "latency": st.fixed_dictionaries(

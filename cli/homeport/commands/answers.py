@@ -10,6 +10,8 @@ from msgspec import Meta, Struct, defstruct
 from msgspec.structs import fields
 
 from homeport.catalog.types import ApiPrice, Gpu, Instance, Model
+from homeport.cluster.bench_answer import Bench
+from homeport.commands.answers_scaling import PlannedScaling
 from homeport.commands.output import SCHEMA_VERSION
 from homeport.engines.types import Release
 from homeport.sizing.types import Basis
@@ -196,6 +198,10 @@ class PlannedModel(Struct):
         float | None, Meta(description="Process start to readiness, download included")
     ]
     startup: StartupSteps | None
+    scaling: Annotated[
+        PlannedScaling | None,
+        Meta(description="What the autoscaler is told; null: the number of replicas is fixed"),
+    ]
     measured: Annotated[
         Measured | None, Meta(description="What measured runs changed; null: nothing was taken from any")
     ]
@@ -398,6 +404,7 @@ class Config(Struct):
 ANSWERS: dict[str, type[Struct]] = {
     "plan": Plan,
     "config": Config,
+    "bench": Bench,
     "size": Size,
     "size cases": SizeCase,
     "throughput": Throughput,

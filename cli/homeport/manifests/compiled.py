@@ -297,6 +297,34 @@ def _pod_template(pod: Any) -> str:
     return "".join(_out)
 
 
+def _behavior_behavior(b: Any) -> str:
+    _out: list[str] = []
+    _out.append('scaleUp:\n  # ')
+    _out.append(comment(b.up_window_why))
+    _out.append('\n  stabilizationWindowSeconds: ')
+    _out.append(str(b.up_window_s))
+    _out.append('\n  policies:\n    - type: Pods\n      # ')
+    _out.append(comment(b.up_step_why))
+    _out.append('\n      value: ')
+    _out.append(str(b.up_step))
+    _out.append('\n      # ')
+    _out.append(comment(b.up_period_why))
+    _out.append('\n      periodSeconds: ')
+    _out.append(str(b.up_period_s))
+    _out.append('\nscaleDown:\n  # ')
+    _out.append(comment(b.down_window_why))
+    _out.append('\n  stabilizationWindowSeconds: ')
+    _out.append(str(b.down_window_s))
+    _out.append('\n  policies:\n    - type: Pods\n      # ')
+    _out.append(comment(b.down_step_why))
+    _out.append('\n      value: ')
+    _out.append(str(b.down_step))
+    _out.append('\n      periodSeconds: ')
+    _out.append(str(b.down_period_s))
+    _out.append('\n')
+    return "".join(_out)
+
+
 def _configmap(v: Any) -> str:
     _out: list[str] = []
     _out.append('apiVersion: v1\nkind: ConfigMap\n')
@@ -331,6 +359,38 @@ def _deployment(v: Any) -> str:
     _out.append('\n  strategy:\n    type: RollingUpdate\n    rollingUpdate:\n      # GPU pools rarely have room for one more: the old pod goes before the new one comes\n      maxSurge: 0\n      maxUnavailable: 1\n  template:\n    ')
     _out.append(indented(_pod_template(v.pod).strip(), 4))
     _out.append('\n')
+    return "".join(_out)
+
+
+def _horizontalpodautoscaler(v: Any) -> str:
+    _out: list[str] = []
+    _out.append('apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\n')
+    _out.append(_meta_metadata(v.meta))
+    _out.append('spec:\n  scaleTargetRef:\n    apiVersion: ')
+    _out.append(scalar(v.target_api))
+    _out.append('\n    kind: ')
+    _out.append(str(v.target_kind))
+    _out.append('\n    name: ')
+    _out.append(scalar(v.target))
+    _out.append('\n  # ')
+    _out.append(comment(v.replicas_why))
+    _out.append('\n  minReplicas: ')
+    _out.append(str(v.least))
+    _out.append('\n  maxReplicas: ')
+    _out.append(str(v.most))
+    _out.append('\n  behavior:\n    ')
+    _out.append(indented(_behavior_behavior(v.behavior).strip(), 4))
+    _out.append('\n  metrics:\n')
+    for m in v.metrics:
+        _out.append('    - type: Pods\n      pods:\n        metric:\n          # ')
+        _out.append(comment(m.why))
+        _out.append('\n          name: ')
+        _out.append(scalar(m.name))
+        _out.append('\n        target:\n          type: AverageValue\n          # ')
+        _out.append(comment(m.target_why))
+        _out.append('\n          averageValue: ')
+        _out.append(scalar(m.target))
+        _out.append('\n')
     return "".join(_out)
 
 
@@ -566,7 +626,9 @@ def _podmonitor(v: Any) -> str:
     _out.append(indented(_meta_labels(v.selector).strip(), 6))
     _out.append('\n  podMetricsEndpoints:\n    - port: http\n      path: ')
     _out.append(scalar(v.path))
-    _out.append("\n      # the autoscaler can't react sooner than the metrics come\n      interval: 15s\n")
+    _out.append("\n      # the autoscaler can't react sooner than the metrics come\n      interval: ")
+    _out.append(str(v.interval))
+    _out.append('\n')
     return "".join(_out)
 
 
@@ -586,23 +648,48 @@ def _scaledobject(v: Any) -> str:
     _out.append(str(v.least))
     _out.append('\n  maxReplicaCount: ')
     _out.append(str(v.most))
-    _out.append('\n  # where Prometheus cannot be asked three times in a row: as planned, and never fewer than run already\n  fallback:\n    failureThreshold: 3\n    replicas: ')
-    _out.append(str(v.fallback))
-    _out.append('\n    behavior: currentReplicasIfHigher\n  advanced:\n    horizontalPodAutoscalerConfig:\n      behavior:\n        scaleDown:\n          # ')
-    _out.append(comment(v.stabilization_why))
-    _out.append('\n          stabilizationWindowSeconds: ')
-    _out.append(str(v.stabilization_s))
-    _out.append("\n  triggers:\n    - type: prometheus\n      # per replica: the HPA divides the query's value by the threshold\n      metricType: AverageValue\n      metadata:\n        serverAddress: ")
-    _out.append(scalar(v.server))
-    _out.append('\n        # ')
-    _out.append(comment(v.query_why))
-    _out.append('\n        query: ')
-    _out.append(scalar(v.query))
-    _out.append('\n        # ')
-    _out.append(comment(v.threshold_why))
-    _out.append('\n        threshold: ')
-    _out.append(scalar(v.threshold))
     _out.append('\n')
+    if (not (v.polling_s is None)):
+        _out.append('  # ')
+        _out.append(comment(v.polling_why))
+        _out.append('\n  pollingInterval: ')
+        _out.append(str(v.polling_s))
+        _out.append('\n')
+    if (not (v.cooldown_s is None)):
+        _out.append('  # ')
+        _out.append(comment(v.cooldown_why))
+        _out.append('\n  cooldownPeriod: ')
+        _out.append(str(v.cooldown_s))
+        _out.append('\n')
+    _out.append('  # where Prometheus cannot be asked\n  fallback:\n    # ')
+    _out.append(comment(v.failures_why))
+    _out.append('\n    failureThreshold: ')
+    _out.append(str(v.failures))
+    _out.append('\n    # ')
+    _out.append(comment(v.fallback_why))
+    _out.append('\n    replicas: ')
+    _out.append(str(v.fallback))
+    _out.append('\n    behavior: currentReplicasIfHigher\n  advanced:\n    horizontalPodAutoscalerConfig:\n      behavior:\n        ')
+    _out.append(indented(_behavior_behavior(v.behavior).strip(), 8))
+    _out.append('\n  triggers:\n')
+    for t in v.triggers:
+        _out.append('    - type: prometheus\n      name: ')
+        _out.append(scalar(t.name))
+        _out.append("\n      # per replica: the HPA divides the query's value by the threshold\n      metricType: AverageValue\n      metadata:\n        serverAddress: ")
+        _out.append(scalar(v.server))
+        _out.append('\n        # ')
+        _out.append(comment(t.query_why))
+        _out.append('\n        query: ')
+        _out.append(scalar(t.query))
+        _out.append('\n        # ')
+        _out.append(comment(t.threshold_why))
+        _out.append('\n        threshold: ')
+        _out.append(scalar(t.threshold))
+        _out.append('\n')
+        if (not (t.activation is None)):
+            _out.append('        # never what keeps the last replica: what fills a cache is in flight, which the load counts\n        activationThreshold: ')
+            _out.append(scalar(t.activation))
+            _out.append('\n')
     return "".join(_out)
 
 
@@ -634,6 +721,7 @@ def _serviceaccount(v: Any) -> str:
 TEMPLATES: dict[str, Callable[[Any], str]] = {
     "configmap": _configmap,
     "deployment": _deployment,
+    "horizontalpodautoscaler": _horizontalpodautoscaler,
     "httproute": _httproute,
     "ingress": _ingress,
     "job": _job,

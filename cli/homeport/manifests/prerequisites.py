@@ -1,14 +1,21 @@
 """What a cluster must have before the documents work, and the pinned commands that install it."""
 
+import shlex
+from urllib.parse import urlsplit
+
 import msgspec
 
+from homeport.manifests import scaling
 from homeport.manifests.render import namespace_of
 from homeport.manifests.types import Document
 from homeport.planning.types import Plan
 
 
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
-    """A Helm chart at a pinned version. `chart` is its name in `repository`, or a whole oci:// reference."""
+    """A Helm chart at a pinned version. `chart` is its name in `repository`, or a whole oci:// reference.
+
+    `structured` are values as JSON, which helm takes with --set-json.
+    """
 
     release: str
     chart: str
@@ -16,6 +23,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str
     repository: str | None = None
     values: dict[str, str] = {}
+    structured: dict[str, str] = {}
 
     def command(self) -> str:
         """The command that installs or updates it."""
@@ -25,6 +33,8 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
         parts += ["--version", self.version, "--namespace", self.namespace, "--create-namespace"]
         for key, value in self.values.items():
             parts += ["--set", f"{key}={value}"]
+        for key, value in self.structured.items():
+            parts += ["--set-json", shlex.quote(f"{key}={value}")]
         return " ".join(parts)
 
 
@@ -50,6 +60,13 @@ PROMETHEUS = Chart(  # its operator is v0.85.0, whose PodMonitor schema is bundl
     release="kube-prometheus-stack",
     chart="kube-prometheus-stack",
     version="77.11.1",
+    namespace="monitoring",
+    repository="https://prometheus-community.github.io/helm-charts",
+)
+ADAPTER = Chart(  # prometheus-adapter v0.12.0
+    release="prometheus-adapter",
+    chart="prometheus-adapter",
+    version="4.14.1",
     namespace="monitoring",
     repository="https://prometheus-community.github.io/helm-charts",
 )
@@ -93,6 +110,14 @@ def prerequisites(plan: Plan, documents: list[Document]) -> list[Prerequisite]:
         found.append(
             Prerequisite(name="KEDA", because="autoscaling (ScaledObject)", commands=(KEDA.command(),))
         )
+    if "HorizontalPodAutoscaler" in kinds:
+        found.append(
+            Prerequisite(
+                name="prometheus-adapter",
+                because="autoscaling (the metrics of HorizontalPodAutoscaler)",
+                commands=(adapter(plan).command(),),
+            )
+        )
     if "LeaderWorkerSet" in kinds:
         found.append(
             Prerequisite(
@@ -108,6 +133,46 @@ def prerequisites(plan: Plan, documents: list[Document]) -> list[Prerequisite]:
         )
         found.append(Prerequisite(name="Gateway API", because="exposure (HTTPRoute)", commands=commands))
     return found
+
+
+def adapter(plan: Plan) -> Chart:
+    """prometheus-adapter with the rules that the plan's HorizontalPodAutoscalers ask for, and no others."""
+    watch = plan.spec.observability
+    url = urlsplit(watch.prometheus_url)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    config = adapter_config(plan)
+    return msgspec.structs.replace(
+        ADAPTER,
+        namespace=watch.prometheus_namespace,
+        values={
+            "prometheus.url": f"{url.scheme}://{url.hostname}",
+            "prometheus.port": str(port),
+            "prometheus.path": url.path,
+            "rules.default": "false",
+        },
+        structured={"rules.custom": msgspec.json.encode(config["rules"]).decode()},
+    )
+
+
+def adapter_config(plan: Plan) -> dict[str, list[dict[str, object]]]:
+    """prometheus-adapter's own configuration: a rule for each metric that the plan's models ask for.
+
+    `up` is the series that a rule is found by: it is there as soon as a pod is scraped, whatever the engine shows.
+    """
+    named = {rule.metric: rule for model in plan.models for rule in scaling.rules(model)}
+    return {
+        "rules": [
+            {
+                "seriesQuery": 'up{namespace!="",pod!=""}',
+                "resources": {
+                    "overrides": {"namespace": {"resource": "namespace"}, "pod": {"resource": "pod"}}
+                },
+                "name": {"as": rule.metric},
+                "metricsQuery": rule.query,
+            }
+            for rule in named.values()
+        ]
+    }
 
 
 def secrets(plan: Plan) -> list[Prerequisite]:

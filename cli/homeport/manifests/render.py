@@ -18,6 +18,7 @@ from homeport.manifests.values import (
     Job,
     Meta,
     Namespace,
+    Scaler,
     ServiceAccount,
     Value,
     Workload,
@@ -48,6 +49,7 @@ KINDS: dict[str, tuple[str, str, str | None]] = {
     "PodDisruptionBudget": ("policy/v1", "poddisruptionbudget", None),
     "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicy", None),
     "ScaledObject": ("keda.sh/v1alpha1", "scaledobject", AUTOSCALING),
+    "HorizontalPodAutoscaler": ("autoscaling/v2", "horizontalpodautoscaler", AUTOSCALING),
     "PodMonitor": ("monitoring.coreos.com/v1", "podmonitor", MONITORING),
 }
 
@@ -197,7 +199,6 @@ class Renderer:
         if delivery.download is not None:
             yield Item(kind="Job", stem="job", value=self._job(model, delivery, delivery.download, spot=spot))
         times = pods.timing(model, whole.wait_s)
-        scaling.check(model)
         replicas, replicas_why = scaling.replicas(model)
         many = model.nodes_per_replica > 1
         workload = Workload(
@@ -240,7 +241,8 @@ class Renderer:
             meta.name + "-group" if many else meta.name,
         )
         if scaler is not None:
-            yield Item(kind="ScaledObject", stem="scaledobject", value=scaler)
+            made = "ScaledObject" if isinstance(scaler, Scaler) else "HorizontalPodAutoscaler"
+            yield Item(kind=made, stem=made.lower(), value=scaler)
         yield Item(
             kind="PodMonitor", stem="podmonitor", value=scaling.monitor(model, meta, server.metrics, watch)
         )

@@ -1,60 +1,36 @@
 """What changes the number of replicas, and what watches them."""
 
-import math
-
 from homeport.engines.types import MetricNames
-from homeport.errors import Problem, SpecError
 from homeport.manifests import naming
-from homeport.manifests.values import Budget, Meta, Monitor, Scaler
+from homeport.manifests import scaling_queries as queries
+from homeport.manifests.values import Autoscaler, Behavior, Budget, Meta, Metric, Monitor, Scaler, Trigger
+from homeport.planning import scaling as planned
+from homeport.planning.scaling import SCRAPE_S, Scaling, Setting
 from homeport.planning.types import ModelPlan
 from homeport.spec.models import Observability
 
-TOLERANCE = 1.1
-"""The HPA acts once the metric is 10 % above its target (Kubernetes' default tolerance)."""
 
-LEAST_STABILIZATION_S = 300
-"""Kubernetes' default window before replicas are taken away, seconds."""
-
-RATE_WINDOW = "2m"
-"""Window of a request rate: four scrapes even where Prometheus scrapes every 30 s."""
-
-
-def owned_by_keda(plan: ModelPlan) -> bool:
-    """Say whether KEDA sets the number of replicas."""
+def scaled(plan: ModelPlan) -> bool:
+    """Say whether an autoscaler sets the number of replicas."""
     return (
-        plan.spec.scaling.by == "keda" and not plan.fixed_replicas and plan.replicas_min < plan.replicas_max
+        plan.spec.scaling.by != "none" and not plan.fixed_replicas and plan.replicas_min < plan.replicas_max
     )
-
-
-def check(plan: ModelPlan) -> None:
-    """Raise SpecError where replicas shall go to zero with nothing that could wake them."""
-    if owned_by_keda(plan) and plan.replicas_min == 0:
-        raise SpecError(
-            [
-                Problem(
-                    message="scale to zero needs a signal that exists while no replica runs, and the only signal here "
-                    "comes from the replicas themselves",
-                    path=("replicas", "min"),
-                    value=0,
-                    help="set replicas.min to 1",
-                )
-            ]
-        )
 
 
 def replicas(plan: ModelPlan) -> tuple[int | None, str]:
     """`spec.replicas` (None: left to the autoscaler) and the comment that goes with it."""
-    if owned_by_keda(plan):
+    if scaled(plan):
+        owner = "ScaledObject" if plan.spec.scaling.by == "keda" else "HorizontalPodAutoscaler"
         return (
             None,
-            f"no replicas here: the ScaledObject owns the number ({plan.replicas_min} to {plan.replicas_max})",
+            f"no replicas here: the {owner} owns the number ({plan.replicas_min} to {plan.replicas_max})",
         )
     return plan.replicas_planned, f"for {plan.peak_requests_per_s:.3g} requests/s at the peak"
 
 
 def budget(plan: ModelPlan, meta: Meta) -> Budget | None:
     """A PodDisruptionBudget, where there are always two replicas or more (with one it would block every drain)."""
-    least = plan.replicas_min if owned_by_keda(plan) else plan.replicas_planned
+    least = plan.replicas_min if scaled(plan) else plan.replicas_planned
     if least < 2:
         return None
     return Budget(
@@ -67,108 +43,148 @@ def budget(plan: ModelPlan, meta: Meta) -> Budget | None:
 def monitor(plan: ModelPlan, meta: Meta, metrics: MetricNames, watch: Observability) -> Monitor:
     """A PodMonitor with the labels that the cluster's Prometheus selects."""
     labelled = Meta(name=meta.name, namespace=meta.namespace, labels=meta.labels | watch.monitor_labels)
-    return Monitor(meta=labelled, selector=naming.selector(plan), path=metrics.path)
+    return Monitor(meta=labelled, selector=naming.selector(plan), path=metrics.path, interval=f"{SCRAPE_S}s")
 
 
 def scaler(
     plan: ModelPlan, meta: Meta, metrics: MetricNames, watch: Observability, api: str, kind: str, target: str
-) -> Scaler | None:
-    """A ScaledObject, or None where the number of replicas is fixed.
+) -> Scaler | Autoscaler | None:
+    """A ScaledObject or a HorizontalPodAutoscaler of the target, or None where the number of replicas is fixed.
 
-    Raises SpecError where the engine has no series to scale on.
+    Raises SpecError where the engine has no series to scale on, or an override cannot work.
     """
-    if not owned_by_keda(plan):
+    made = planned.scaling(plan)
+    if made is None:
         return None
-    query, query_why = _query(plan, meta.namespace or "", metrics)
-    threshold, threshold_why = _threshold(plan, by_rate=metrics.waiting is None or metrics.running is None)
-    ready = math.ceil(plan.startup.ready_s_interval[1]) if plan.startup else 0
-    stabilization = min(3600, max(LEAST_STABILIZATION_S, ready))
+    if made.by == "hpa":
+        return Autoscaler(
+            meta=meta,
+            target_api=api,
+            target_kind=kind,
+            target=target,
+            least=made.least,
+            most=made.most,
+            replicas_why=_replicas_why(plan),
+            metrics=_metrics(plan, metrics, made),
+            behavior=_behavior(made),
+        )
+    assert made.fallback_replicas is not None, "KEDA has a fallback"
+    assert made.fallback_failures is not None, "KEDA has a fallback"
     return Scaler(
         meta=meta,
         target_api=api,
         target_kind=kind,
         target=target,
-        least=plan.replicas_min,
-        most=plan.replicas_max,
-        replicas_why=f"{plan.replicas_planned} planned for {plan.peak_requests_per_s:.3g} requests/s at the peak",
-        fallback=max(plan.replicas_min, min(plan.replicas_planned, plan.replicas_max)),
-        stabilization_s=stabilization,
-        stabilization_why=f"a replica that was taken away is back after {ready} s at worst"
-        if stabilization > LEAST_STABILIZATION_S
-        else "Kubernetes' default, and longer than a replica needs to come back",
+        least=made.least,
+        most=made.most,
+        replicas_why=_replicas_why(plan),
+        fallback=int(made.fallback_replicas.value),
+        fallback_why=made.fallback_replicas.why,
+        failures=int(made.fallback_failures.value),
+        failures_why=made.fallback_failures.why,
+        polling_s=None if made.polling is None else int(made.polling.value),
+        polling_why=None if made.polling is None else made.polling.why,
+        cooldown_s=None if made.cooldown is None else int(made.cooldown.value),
+        cooldown_why=None if made.cooldown is None else made.cooldown.why,
+        behavior=_behavior(made),
         server=watch.prometheus_url,
-        query=query,
-        query_why=query_why,
-        threshold=threshold,
-        threshold_why=threshold_why,
+        triggers=_triggers(plan, meta.namespace or "", metrics, made),
     )
 
 
-def _selector(plan: ModelPlan, namespace: str, metrics: MetricNames) -> str:
-    """The labels that select the replicas of this model only; without a model label, the PodMonitor's job does."""
-    pairs = {"namespace": namespace}
-    if metrics.model_label:
-        pairs[metrics.model_label] = plan.launch.served_name
-    else:
-        pairs["job"] = f"{namespace}/{plan.spec.name}"
-    return ",".join(f'{name}="{_promql(value)}"' for name, value in pairs.items())
+def rules(plan: ModelPlan) -> tuple[queries.AdapterRule, ...]:
+    """What prometheus-adapter must serve for the model's HorizontalPodAutoscaler (none where it has none)."""
+    made = planned.scaling(plan)
+    if made is None or made.by != "hpa":
+        return ()
+    metrics = plan.engine.metrics
+    found = [queries.load_rule(plan, metrics)]
+    if made.kv_cache is not None:
+        found.append(queries.kv_cache_rule(plan, metrics))
+    return tuple(found)
 
 
-def _promql(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _replicas_why(plan: ModelPlan) -> str:
+    return f"{plan.replicas_planned} planned for {plan.peak_requests_per_s:.3g} requests/s at the peak"
 
 
-def _query(plan: ModelPlan, namespace: str, metrics: MetricNames) -> tuple[str, str]:
-    where = _selector(plan, namespace, metrics)
-    # `sum` makes one element of any number of replicas, `or vector(0)` one element of none.
-    if metrics.waiting and metrics.running:
-        parts = (
-            f"(sum({_gauge(plan, name, where)}) or vector(0))" for name in (metrics.running, metrics.waiting)
+def _behavior(made: Scaling) -> Behavior:
+    return Behavior(
+        up_window_s=int(made.up_window.value),
+        up_window_why=made.up_window.why,
+        up_step=int(made.up_step.value),
+        up_step_why=made.up_step.why,
+        up_period_s=int(made.up_period.value),
+        up_period_why=made.up_period.why,
+        down_window_s=int(made.down_window.value),
+        down_window_why=made.down_window.why,
+        down_step=int(made.down_step.value),
+        down_step_why=made.down_step.why,
+        down_period_s=int(made.down_period.value),
+    )
+
+
+def _counts(plan: ModelPlan, made: Scaling) -> str:
+    if made.signal == "in_flight":
+        return "requests in flight, running and waiting"
+    return f"requests a second; {plan.engine.engine} {plan.engine.version} has no series of its queue"
+
+
+def _triggers(plan: ModelPlan, namespace: str, metrics: MetricNames, made: Scaling) -> tuple[Trigger, ...]:
+    found = [
+        Trigger(
+            name="load",
+            query=queries.load(plan, namespace, metrics),
+            query_why=f"{_counts(plan, made)}, on all replicas",
+            threshold=planned.number(made.threshold.value),
+            threshold_why=_threshold_why(made.threshold),
         )
-        return " + ".join(parts), "requests in flight on all replicas, running and waiting"
-    if metrics.requests_total:
-        rate = f"sum(rate({metrics.requests_total}{{{where}}}[{RATE_WINDOW}])) or vector(0)"
-        return (
-            rate,
-            f"requests a second; {plan.engine.engine} {plan.engine.version} has no series of its queue",
-        )
-    raise SpecError(
-        [
-            Problem(
-                message=f"{plan.engine.engine} {plan.engine.version} has no series that an autoscaler could follow",
-                path=("scaling", "by"),
-                help="set scaling.by to none",
+    ]
+    if made.kv_cache is not None:
+        found.append(
+            Trigger(
+                name="kv-cache",
+                query=queries.kv_cache(plan, namespace, metrics),
+                query_why="a guard: how full the KV caches are, added up over the replicas",
+                threshold=planned.number(made.kv_cache.value),
+                threshold_why=_threshold_why(made.kv_cache),
+                # never what keeps the last replica: what fills a cache is in flight, which the load counts
+                activation=str(made.most) if made.least == 0 else None,
             )
-        ]
-    )
-
-
-def _gauge(plan: ModelPlan, name: str, where: str) -> str:
-    """One value a replica. SGLang may report the same queue from several tensor parallel ranks of one pod."""
-    series = f"{name}{{{where}}}"
-    return f"max by (pod, dp_rank) ({series})" if plan.engine.engine == "sglang" else series
-
-
-def _threshold(plan: ModelPlan, *, by_rate: bool) -> tuple[str, str]:
-    capacity = plan.capacity
-    if capacity is None:
-        if by_rate:
-            rate = plan.peak_requests_per_s / max(1, plan.replicas_planned)
-            return _number(
-                rate
-            ), "capacity of a replica unknown: the peak's requests/s, shared by the planned replicas"
-        return "1", "capacity of a replica unknown: an assumption, one request at a time"
-    if by_rate:
-        return (
-            _number(capacity.requests_per_s / TOLERANCE),
-            f"a replica carries {capacity.requests_per_s:.3g} requests/s within the limits; the HPA acts 10 % above",
         )
-    threshold = max(1, math.floor(capacity.concurrency / TOLERANCE))
-    return (
-        str(threshold),
-        f"a replica carries {capacity.concurrency} requests at once within the limits; the HPA acts 10 % above",
-    )
+    if made.wake is not None:
+        found.append(
+            Trigger(
+                name="wake",
+                query=queries.wake(made.wake),
+                query_why="wakes the first replica: 1 while the signal that the spec gives (scaling.wake) is above 0",
+                threshold="1",
+                threshold_why="one replica, and no second one: the load asks for those",
+            )
+        )
+    return tuple(found)
 
 
-def _number(value: float) -> str:
-    return f"{value:.3f}".rstrip("0").rstrip(".") if value >= 0.001 else "0.001"
+def _metrics(plan: ModelPlan, metrics: MetricNames, made: Scaling) -> tuple[Metric, ...]:
+    found = [
+        Metric(
+            name=queries.load_rule(plan, metrics).metric,
+            why=f"{_counts(plan, made)}, of each replica: prometheus-adapter serves it",
+            target=planned.number(made.threshold.value),
+            target_why=_threshold_why(made.threshold),
+        )
+    ]
+    if made.kv_cache is not None:
+        found.append(
+            Metric(
+                name=queries.kv_cache_rule(plan, metrics).metric,
+                why="a guard: how full a replica's KV cache is",
+                target=planned.number(made.kv_cache.value),
+                target_why=_threshold_why(made.kv_cache),
+            )
+        )
+    return tuple(found)
+
+
+def _threshold_why(setting: Setting) -> str:
+    return "as the spec says" if setting.given else setting.why

@@ -211,8 +211,35 @@ class Route(Value, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
+class Behavior(Value, frozen=True, kw_only=True):
+    """How fast an HPA moves: windows and periods in seconds, steps in replicas."""
+
+    up_window_s: int
+    up_window_why: str
+    up_step: int
+    up_step_why: str
+    up_period_s: int
+    up_period_why: str
+    down_window_s: int
+    down_window_why: str
+    down_step: int
+    down_step_why: str
+    down_period_s: int
+
+
+class Trigger(Value, frozen=True, kw_only=True):
+    """A Prometheus trigger of KEDA. `activation`: above it the trigger keeps the last replica (None: above 0)."""
+
+    name: str
+    query: str
+    query_why: str
+    threshold: str
+    threshold_why: str
+    activation: str | None = None
+
+
 class Scaler(Value, frozen=True, kw_only=True):
-    """A ScaledObject with one Prometheus trigger."""
+    """A ScaledObject. `polling_s` and `cooldown_s` are None where it never scales to zero: nothing reads them then."""
 
     meta: Meta
     target_api: str
@@ -222,13 +249,39 @@ class Scaler(Value, frozen=True, kw_only=True):
     most: int
     replicas_why: str
     fallback: int
-    stabilization_s: int
-    stabilization_why: str
+    fallback_why: str
+    failures: int
+    failures_why: str
+    polling_s: int | None
+    polling_why: str | None
+    cooldown_s: int | None
+    cooldown_why: str | None
+    behavior: Behavior
     server: str
-    query: str
-    query_why: str
-    threshold: str
-    threshold_why: str
+    triggers: tuple[Trigger, ...]
+
+
+class Metric(Value, frozen=True, kw_only=True):
+    """A metric of pods, by the name under which an adapter serves it, and the average that an HPA aims for."""
+
+    name: str
+    why: str
+    target: str
+    target_why: str
+
+
+class Autoscaler(Value, frozen=True, kw_only=True):
+    """A HorizontalPodAutoscaler."""
+
+    meta: Meta
+    target_api: str
+    target_kind: str
+    target: str
+    least: int
+    most: int
+    replicas_why: str
+    metrics: tuple[Metric, ...]
+    behavior: Behavior
 
 
 class Monitor(Value, frozen=True, kw_only=True):
@@ -237,6 +290,7 @@ class Monitor(Value, frozen=True, kw_only=True):
     meta: Meta
     selector: dict[str, str]
     path: str
+    interval: str
 
 
 class Budget(Value, frozen=True, kw_only=True):

@@ -265,7 +265,7 @@ def _decisions(
             candidate.settings.gpu_memory_utilization,
             f"the default of {question.release.engine} {question.release.version}",
         )
-    if model.replicas.max is None and model.scaling.by == "keda":
+    if model.replicas.max is None and model.scaling.by != "none":
         add("replicas.max", planned + 1, "planned + 1, so that there is something to scale")
     if placed.offer.price and placed.offer.price.assumed:
         add(

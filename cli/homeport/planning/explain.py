@@ -4,6 +4,7 @@ import math
 
 import msgspec
 
+from homeport.planning import scaling
 from homeport.planning.decide import STORAGE
 from homeport.planning.hardware import HOURS_A_MONTH
 from homeport.planning.types import ModelPlan
@@ -19,10 +20,13 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain(model: ModelPlan) -> tuple[Section, ...]:
-    """Explain the numbers of one model: peak, memory, speed, replicas, start-up, cost. Empty where no GPU is used."""
+    """Explain the numbers of one model: peak, memory, speed, replicas, start-up, scaling, cost.
+
+    Where no GPU is used, only the scaling has numbers.
+    """
     real = model.stands_for or model
     if real.gpu is None or real.memory is None or real.capacity is None:
-        return ()
+        return _scaling(model)
     from homeport.sizing.memory import explain_memory
     from homeport.sizing.startup import explain_startup
     from homeport.sizing.throughput import explain_performance
@@ -52,8 +56,19 @@ def explain(model: ModelPlan) -> tuple[Section, ...]:
         Section(
             title=f"Start-up{before}", terms=tuple(explain_startup(arch, real.gpu, real.settings, start))
         ),
+        *_scaling(model),
         Section(title="Cost", terms=tuple(_cost(real))),
     )
+
+
+def _scaling(model: ModelPlan) -> tuple[Section, ...]:
+    """What the autoscaler is told; nothing where the number of replicas is fixed."""
+    made = scaling.scaling(model)
+    if made is None:
+        return ()
+    by = "KEDA" if made.by == "keda" else "a HorizontalPodAutoscaler"
+    title = f"Scaling by {by}, {made.least} to {made.most} replicas"
+    return (Section(title=title, terms=scaling.terms(made)),)
 
 
 def _measured(model: ModelPlan) -> tuple[Section, ...]:

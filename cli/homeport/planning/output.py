@@ -3,6 +3,8 @@
 from typing import Any
 
 from homeport.catalog.types import Gpu
+from homeport.planning.scaling import NAMES as FIGURES
+from homeport.planning.scaling import scaling
 from homeport.planning.types import ModelPlan, Plan
 from homeport.sizing.types import Startup
 
@@ -86,6 +88,7 @@ def model_values(model: ModelPlan) -> dict[str, Any]:
         "peak_requests_per_s": model.peak_requests_per_s,
         "startup_seconds": model.startup.ready_s if model.startup else None,
         "startup": startup_values(model.startup),
+        "scaling": scaling_values(model),
         "measured": measured_values(model),
         "usd_per_month": model.usd_per_month,
         "considered": [
@@ -145,6 +148,27 @@ def measured_values(model: ModelPlan) -> dict[str, Any] | None:
             for taken in model.measured
         ],
     }
+
+
+def scaling_values(model: ModelPlan) -> dict[str, Any] | None:
+    """What the autoscaler is told, each figure with its unit and why; None where the number of replicas is fixed."""
+    made = scaling(model)
+    if made is None:
+        return None
+    figures = {
+        name: {
+            "value": setting.value,
+            "unit": setting.unit,
+            "because": setting.why,
+            "source": setting.source,
+            "given": setting.given,
+            "assumption": setting.assumption,
+        }
+        if (setting := getattr(made, name)) is not None
+        else None
+        for name in FIGURES
+    }
+    return {"by": made.by, "signal": made.signal, "wake": made.wake, **figures}
 
 
 def startup_values(startup: Startup | None) -> dict[str, Any] | None:

@@ -15,9 +15,11 @@ from homeport.planning.candidates import Question, candidates, stages
 from homeport.planning.choose import Choice, Verdict, choose, considered
 from homeport.planning.decide import STORAGE, decide
 from homeport.planning.failures import nothing_works
+from homeport.planning.fallbacks import fallbacks, with_fallbacks
 from homeport.planning.hardware import Offer, cloud_of, offers, region_of
 from homeport.planning.pools import pools
 from homeport.planning.precision import Precision
+from homeport.planning.scaling import scaling
 from homeport.planning.sources import Sources, at
 from homeport.planning.types import Decision, ModelPlan, ModelSource, Plan
 from homeport.planning.workload import max_model_len, peak_requests_per_s
@@ -122,6 +124,12 @@ class Planner:
             made = local.simulated(model, source, release, context, decisions, real)
         else:
             made = self._on_gpus(spec, model, source, release, context, decisions, path)
+        try:
+            scaling(made)
+        except SpecError as error:
+            raise SpecError(
+                [msgspec.structs.replace(p, path=(*path, *p.path)) for p in error.problems]
+            ) from None
         notes = registry.arg_notes(release, model.extra_args)
         unknown = None if source.origin == "catalog" else registry.unknown_type(release, source.config)
         if notes or unknown:
@@ -186,9 +194,8 @@ class Planner:
         )
         evidence = self._evidence.get(spec.measurements or "")
         question = _corrected(question, source, evidence)
-        choice = (
-            choose(question, candidates(question, precisions)) if served else Choice(best=None, verdicts=())
-        )
+        found = candidates(question, precisions) if served else []
+        choice = choose(question, found) if found else Choice(best=None, verdicts=())
         best = choice.best
         if best is None:
             from homeport.planning.checkpoints import quantised
@@ -210,6 +217,9 @@ class Planner:
             refusals,
             decisions,
         )
+        any_gpu = spec.target.nodes.fallbacks == "any"
+        if self.explore or any_gpu:
+            made = with_fallbacks(made, fallbacks(question, best, found), used=any_gpu)
         if evidence is None:
             return made
         return msgspec.structs.replace(

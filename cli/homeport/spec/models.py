@@ -13,6 +13,7 @@ from homeport.spec.money import Budget, Costs, InstancePrice, Share
 from homeport.spec.nodes import Nodes
 from homeport.spec.part import Count, Part, Text
 from homeport.spec.policy import Advise, Compliance
+from homeport.spec.scaling import Scaling
 
 Platform = Literal["kind", "minikube", "gke", "eks", "aks", "generic"]
 EngineName = Literal["vllm", "sglang", "trtllm", "tensorrt-llm", "tgi", "cpu", "simulator"]
@@ -238,7 +239,7 @@ class Replicas(Part, frozen=True, kw_only=True):
     min: Annotated[
         Annotated[int, Meta(ge=0, le=4096)] | None,
         Meta(
-            description="Least replicas (auto: 1); 0 needs a signal that exists at zero replicas, which nothing renders yet"
+            description="Least replicas (auto: 1); 0 needs `scaling.wake`, a signal that exists while no replica runs"
         ),
     ] = None
     max: Annotated[Count | None, Meta(description="Most replicas (auto: planned + 1)")] = None
@@ -320,15 +321,6 @@ class Expose(Part, frozen=True, kw_only=True):
     gateway_namespace: Annotated[
         Namespace | None, Meta(description="gateway: its namespace; default: the model's own")
     ] = None
-
-
-class Scaling(Part, frozen=True, kw_only=True):
-    """What changes the number of replicas."""
-
-    by: Annotated[
-        Literal["keda", "none"],
-        Meta(description="keda: a ScaledObject; none: as many replicas as planned, and no scaler"),
-    ] = "keda"
 
 
 class Observability(Part, frozen=True, kw_only=True):

@@ -24,6 +24,8 @@ from homeport.spec.money import Costs
 from homeport.spec.nodes import NODES_FIELDS, Nodes
 from homeport.spec.nodes_rules import check_nodes_on
 from homeport.spec.policy import Compliance
+from homeport.spec.scaling import SCALING_FIELDS, Scaling
+from homeport.spec.scaling_rules import check_replicas_scaled
 from homeport.spec.source import Path
 
 CLOUDS = ("gke", "eks", "aks")
@@ -58,6 +60,7 @@ def check_spec(spec: Spec) -> list[Problem]:
         problems += check_replicas(model.replicas, (*path, "replicas"))
         problems += check_weights(model.weights, (*path, "weights"))
         problems += check_expose(model.expose, (*path, "expose"))
+        problems += check_scaling(model.scaling, (*path, "scaling"))
         for name in ("api_key", "hub_token"):
             if (secret := getattr(model, name)) is not None:
                 problems += check_secret(secret, (*path, name))
@@ -299,28 +302,13 @@ def check_model(model: ModelSpec, path: Path) -> Iterable[Problem]:
                     value=getattr(model, name),
                     help="remove it, or choose another engine",
                 )
-    yield from _check_scaling(model, path)
+    yield from check_replicas_scaled(model, path)
     yield from _check_adapters(model, path)
 
 
-def _check_scaling(model: ModelSpec, path: Path) -> Iterable[Problem]:
-    least, most = model.replicas.min, model.replicas.max
-    if model.scaling.by != "none":
-        return
-    if least == 0:
-        yield Problem(
-            message="0 needs something that starts the first replica, and scaling.by is none",
-            path=(*path, "replicas", "min"),
-            value=0,
-            help="scaling: {by: keda}, or min: 1",
-        )
-    elif least is not None and most is not None and least < most:
-        yield Problem(
-            message=f"nothing moves the replicas between {least} and {most}: scaling.by is none",
-            path=(*path, "scaling", "by"),
-            value="none",
-            help="min = max for a fixed number, or scaling: {by: keda}",
-        )
+def check_scaling(scaling: Scaling, path: Path) -> Iterable[Problem]:
+    """Each scaler reads its own fields."""
+    return _belongs(scaling, path, "by", SCALING_FIELDS)
 
 
 def _check_adapters(model: ModelSpec, path: Path) -> Iterable[Problem]:
@@ -437,6 +425,7 @@ PART_CHECKS: dict[type, Callable[[Any, Path], Iterable[Problem]]] = {
     Replicas: check_replicas,
     Weights: check_weights,
     Expose: check_expose,
+    Scaling: check_scaling,
     SecretRef: check_secret,
     ModelSpec: check_model,
     Costs: check_costs,

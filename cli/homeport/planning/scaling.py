@@ -1,0 +1,564 @@
+"""How the number of replicas follows the load: every figure of the autoscaler, computed from the plan.
+
+Three things decide. What a replica carries within the latency limits is the most that it may be given. How long a
+replica takes to be ready is how far ahead the autoscaler has to act. And a wrong step costs: money for a replica that
+nobody needs, waiting for one that is missing; keeping a spare replica for about as long as a start takes costs at most
+twice what the best choice in hindsight would have (the break-even rule of rent-or-buy problems).
+
+The Horizontal Pod Autoscaler (KEDA makes one too) aims for `threshold` a replica on average and acts once the average is
+more than TOLERANCE from it.
+"""
+
+import math
+from typing import Literal
+
+import msgspec
+
+from homeport.errors import Problem, SpecError
+from homeport.planning.types import ModelPlan
+from homeport.planning.workload import SECONDS_A_DAY, peak_to_mean
+from homeport.sizing.types import Term
+
+TOLERANCE = 1.1
+"""The HPA acts once the metric is 10 % from its target (kube-controller-manager's default tolerance)."""
+SYNC_S = 15
+"""Seconds between two looks of the HPA (kube-controller-manager's default sync period)."""
+SCRAPE_S = 15
+"""Seconds between two scrapes of a replica: what the rendered PodMonitor asks for."""
+RATE_WINDOW_S = 120
+"""Window of a request rate: four scrapes even where Prometheus scrapes every 30 s."""
+LONGEST_WINDOW_S = 3600
+"""The API's limit of stabilizationWindowSeconds."""
+LONGEST_PERIOD_S = 1800
+"""The API's limit of a policy's periodSeconds."""
+UNKNOWN_START_S = 300
+"""Where the start-up time is unknown: Kubernetes' default scale-down window."""
+SURE_SHARE = 10
+"""Being sure before a start may take a tenth of the start (an assumption)."""
+LONGEST_SURE_S = 60
+"""... and no longer than a minute: somebody waits (an assumption)."""
+RISE_S = 3600
+"""Where no day profile says it: the load rises from its mean to its peak within an hour (an assumption)."""
+MOST_HEADROOM = 0.5
+"""Never more than half of a replica is kept free for growth (an assumption)."""
+FALLBACK_AFTER_S = 60
+"""Prometheus may be away for a minute before the fallback counts: about a restart (an assumption)."""
+LEAST_POLL_S = 5
+DEFAULT_POLL_S = 30
+"""KEDA's default pollingInterval."""
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure of the autoscaler: its value and unit, the arithmetic, and where that comes from.
+
+    `given` says that the spec wrote it; `assumption` that a part of it is assumed.
+    """
+
+    value: float
+    unit: str
+    why: str
+    source: str
+    given: bool = False
+    assumption: bool = False
+
+
+class Scaling(msgspec.Struct, frozen=True, kw_only=True):
+    """What an autoscaler of one model is told. None: the engine or the scaler has no such figure.
+
+    `signal` is what `threshold` counts: requests running and waiting on a replica, or requests a second. `headroom` is
+    the share of a replica kept free for the load's growth while another starts.
+    """
+
+    by: Literal["keda", "hpa"]
+    signal: Literal["in_flight", "rate"]
+    least: int
+    most: int
+    threshold: Setting
+    at_peak: Setting | None
+    kv_cache: Setting | None
+    up_window: Setting
+    up_step: Setting
+    up_period: Setting
+    down_window: Setting
+    down_step: Setting
+    down_period: Setting
+    fallback_replicas: Setting | None
+    fallback_failures: Setting | None
+    wake: str | None
+    polling: Setting | None
+    cooldown: Setting | None
+    reaction: Setting
+    headroom: Setting
+    idle: Setting | None
+    short: Setting | None
+
+
+NAMES = {
+    "reaction": "from rising load to a replica more",
+    "headroom": "kept free for growth meanwhile",
+    "threshold": "load a replica aims for",
+    "at_peak": "replicas it asks for at the peak",
+    "kv_cache": "KV cache a replica aims for at most",
+    "up_window": "high before replicas are added",
+    "up_step": "added at once",
+    "up_period": "until more are added",
+    "down_window": "low before replicas go",
+    "down_step": "taken away at once",
+    "down_period": "until more go",
+    "fallback_replicas": "replicas while Prometheus is gone",
+    "fallback_failures": "failed readings before that",
+    "polling": "between two looks at zero replicas",
+    "cooldown": "without a request before the last replica goes",
+    "idle": "a replica too many, until it goes",
+    "short": "a replica too few at the peak, until it is there",
+}
+"""What each figure is called where a plan explains it."""
+
+
+def scaling(model: ModelPlan) -> Scaling | None:
+    """Every figure of the model's autoscaler; None where the number of replicas is fixed.
+
+    Raises SpecError, with paths below the model's spec, where the engine shows nothing to scale on or an override cannot
+    work.
+    """
+    by = model.spec.scaling.by
+    if by == "none" or model.fixed_replicas or model.replicas_min >= model.replicas_max:
+        return None
+    made = _Computed(model).all(by)
+    problems = [*_impossible(model, made)]
+    if problems:
+        raise SpecError(problems)
+    return made
+
+
+def terms(made: Scaling) -> tuple[Term, ...]:
+    """The figures as the steps of an explanation, in the order in which they follow from each other."""
+    found = []
+    for field, name in NAMES.items():
+        setting = getattr(made, field)
+        if setting is not None:
+            found.append(
+                Term(
+                    name=name,
+                    formula=setting.why,
+                    value=setting.value,
+                    unit=setting.unit,
+                    source=setting.source + ("; assumed in part" if setting.assumption else ""),
+                )
+            )
+    return tuple(found)
+
+
+class _Computed:
+    """The figures of one model, each from those before it."""
+
+    def __init__(self, model: ModelPlan) -> None:
+        self.model = model
+        self.asked = model.spec.scaling
+        self.real = model.stands_for or model
+        self.metrics = model.engine.metrics
+        self.by_rate = self.metrics.waiting is None or self.metrics.running is None
+        if self.by_rate and self.metrics.requests_total is None:
+            raise SpecError(
+                [
+                    Problem(
+                        message=f"{model.engine.engine} {model.engine.version} has no series that an autoscaler could follow",
+                        path=("scaling", "by"),
+                        value=self.asked.by,
+                        help="set scaling.by to none",
+                    )
+                ]
+            )
+        startup = model.startup
+        self.ready = math.ceil(startup.ready_s) if startup else UNKNOWN_START_S
+        self.worst = math.ceil(startup.ready_s_interval[1]) if startup else UNKNOWN_START_S
+        self.start_source = "the start-up above" if startup else "start-up time unknown: Kubernetes' default"
+        self.planned = max(1, model.replicas_planned)
+
+    def all(self, by: Literal["keda", "hpa"]) -> Scaling:
+        model, asked = self.model, self.asked
+        self.up_window = self._up_window()
+        self.reaction = self._reaction()
+        self.rise, self.fall, self.day, self.day_assumed = _steepest(model)
+        self.headroom = self._headroom()
+        down, threshold = self._down_window(), self._threshold()
+        to_zero = by == "keda" and model.replicas_min == 0
+        return Scaling(
+            by=by,
+            signal="rate" if self.by_rate else "in_flight",
+            least=model.replicas_min,
+            most=model.replicas_max,
+            threshold=threshold,
+            at_peak=self._at_peak(threshold.value),
+            kv_cache=self._kv_cache(),
+            up_window=self.up_window,
+            up_step=self._up_step(),
+            up_period=Setting(
+                value=_within(self.ready, SYNC_S, LONGEST_PERIOD_S),
+                unit="s",
+                why="one start: what a step did shows when its replicas are ready, and the queue until then asks for too many",
+                source=self.start_source,
+            ),
+            down_window=down,
+            down_step=self._down_step(down.value),
+            down_period=Setting(
+                value=_within(down.value, SYNC_S, LONGEST_PERIOD_S),
+                unit="s",
+                why="the scale-down window",
+                source="the figure above",
+            ),
+            fallback_replicas=self._fallback() if by == "keda" else None,
+            fallback_failures=self._failures() if by == "keda" else None,
+            wake=asked.wake if to_zero else None,
+            polling=self._polling() if to_zero else None,
+            cooldown=self._cooldown(down.value) if to_zero else None,
+            reaction=self.reaction,
+            headroom=self.headroom,
+            idle=self._idle(down.value),
+            short=self._short(),
+        )
+
+    def _up_window(self) -> Setting:
+        if (given := self.asked.scale_up_stabilization_s) is not None:
+            return _given(given, "s")
+        return Setting(
+            value=min(LONGEST_SURE_S, self.ready // SURE_SHARE),
+            unit="s",
+            why=f"a tenth of {self.ready} s to ready, at most {LONGEST_SURE_S}: a spike of one scrape starts nothing",
+            source=self.start_source,
+            assumption=True,
+        )
+
+    def _reaction(self) -> Setting:
+        window = int(self.up_window.value)
+        return Setting(
+            value=SCRAPE_S + SYNC_S + window + self.ready,
+            unit="s",
+            why=f"{SCRAPE_S} scrape + {SYNC_S} HPA + {window} to be sure + {self.ready} to ready",
+            source="the PodMonitor's interval, kube-controller-manager's default, " + self.start_source,
+        )
+
+    def _headroom(self) -> Setting:
+        capacity = self.real.capacity
+        if capacity is None or capacity.requests_per_s <= 0:
+            return Setting(
+                value=0.0,
+                unit="of a replica",
+                why="what a replica carries is unknown, so nothing is kept free",
+                source="the plan",
+                assumption=True,
+            )
+        holds = self.planned * capacity.requests_per_s
+        share = self.rise * self.reaction.value / holds
+        return Setting(
+            value=min(MOST_HEADROOM, share),
+            unit="of a replica",
+            why=f"{self.rise * 60:.3g} requests/s more a minute x {self.reaction.value / 60:.3g} min / "
+            f"{holds:.3g} requests/s of {self.planned} replicas"
+            + (f", at most {MOST_HEADROOM:g}" if share > MOST_HEADROOM else ""),
+            source=self.day,
+            assumption=self.day_assumed,
+        )
+
+    def _threshold(self) -> Setting:
+        unit = "requests/s" if self.by_rate else "requests running and waiting"
+        if (given := self.asked.threshold) is not None:
+            return _given(given, unit)
+        capacity, free = self.real.capacity, self.headroom.value
+        if capacity is None:
+            if self.by_rate:
+                return Setting(
+                    value=self.model.peak_requests_per_s / self.planned,
+                    unit=unit,
+                    why=f"capacity of a replica unknown: the peak's {self.model.peak_requests_per_s:.3g} requests/s, shared "
+                    f"by {self.planned} planned",
+                    source="the spec's workload",
+                    assumption=True,
+                )
+            return Setting(
+                value=1,
+                unit=unit,
+                why="capacity of a replica unknown: one request at a time",
+                source="nothing better is known",
+                assumption=True,
+            )
+        # Running and waiting grow together with the load; what is kept free is a share of both.
+        carries = capacity.requests_per_s if self.by_rate else capacity.concurrency
+        exact = carries / TOLERANCE * (1 - free)
+        return Setting(
+            value=exact if self.by_rate else max(1, math.floor(exact)),
+            unit=unit,
+            why=f"{carries:.3g} within the latency limits / {TOLERANCE:g} (the HPA acts 10 % above) x {1 - free:.3g} "
+            "(growth until a replica is there)",
+            source="the largest load of a replica above",
+        )
+
+    def _at_peak(self, threshold: float) -> Setting | None:
+        """The HPA leaves the planned replicas alone as long as their load is within its tolerance."""
+        load = self.model.peak_requests_per_s if self.by_rate else _in_flight_at_peak(self.real)
+        if load is None:
+            return None
+        unit = "requests/s" if self.by_rate else "requests in flight"
+        each = load / self.planned
+        stays = threshold / TOLERANCE <= each <= threshold * TOLERANCE
+        needed = self.planned if stays else max(1, math.ceil(load / threshold - 1e-9))
+        return Setting(
+            value=_within(needed, self.model.replicas_min, self.model.replicas_max),
+            unit="replicas",
+            why=f"{load:.3g} {unit} on {self.planned} planned are {each:.3g} a replica: "
+            + (
+                f"within 10 % of {threshold:.3g}"
+                if stays
+                else f"at {threshold:.3g} each, {needed} would share them, from {self.model.replicas_min} to "
+                f"{self.model.replicas_max} may run"
+            ),
+            source="the peak and the speed above",
+        )
+
+    def _kv_cache(self) -> Setting | None:
+        if self.metrics.kv_cache_usage is None:
+            return None
+        if (given := self.asked.kv_cache_usage) is not None:
+            return _given(given, "of the KV cache")
+        return Setting(
+            value=math.floor((1 - self.headroom.value) / TOLERANCE * 100) / 100,
+            unit="of the KV cache",
+            why=f"a full cache, 1 / {TOLERANCE:g} (the HPA acts 10 % above) x "
+            f"{1 - self.headroom.value:.3g}: long requests fill it before there are many",
+            source="a guard beside the load, whose threshold counts requests of mean length",
+        )
+
+    def _up_step(self) -> Setting:
+        if (given := self.asked.scale_up_step) is not None:
+            return _given(given, "replicas")
+        grown = self._replicas_for(self.rise * self.reaction.value)
+        missing = self.planned - max(1, self.model.replicas_min)
+        value = max(1, grown, missing)
+        return Setting(
+            value=value,
+            unit="replicas",
+            why=f"the most of 1, {grown} for the growth in one start, and {missing} from the least to the planned",
+            source="being short costs more than a start",
+            assumption=self.day_assumed,
+        )
+
+    def _down_window(self) -> Setting:
+        if (given := self.asked.scale_down_stabilization_s) is not None:
+            return _given(given, "s")
+        longest = math.ceil(self.model.launch.longest_request_s)
+        options = [
+            (self.worst, f"a replica that was taken away is back after {self.worst} s at worst"),
+            (longest, f"one request may take {longest} s: a pause between two is no fall of the load"),
+            (
+                4 * SCRAPE_S,
+                f"four scrapes of {SCRAPE_S} s: a replica that misses one keeps its requests counted",
+            ),
+        ]
+        if self.by_rate:
+            options.append((RATE_WINDOW_S, f"the window of the request rate, {RATE_WINDOW_S} s"))
+        value, why = max(options, key=lambda option: option[0])
+        limited = f", at most {LONGEST_WINDOW_S} s (the API's limit)" if value > LONGEST_WINDOW_S else ""
+        return Setting(
+            value=min(LONGEST_WINDOW_S, value),
+            unit="s",
+            why=why + limited,
+            source=self.start_source
+            + "; idling as long as a start takes costs at most twice the best choice",
+        )
+
+    def _down_step(self, window: float) -> Setting:
+        if (given := self.asked.scale_down_step) is not None:
+            return _given(given, "replicas")
+        fallen = self._replicas_for(self.fall * window)
+        return Setting(
+            value=max(1, fallen),
+            unit="replicas",
+            why=f"the most of 1 and {fallen}, by which the load falls in {window:g} s where it falls fastest",
+            source=self.day,
+            assumption=self.day_assumed,
+        )
+
+    def _replicas_for(self, requests_per_s: float) -> int:
+        capacity = self.real.capacity
+        if capacity is None or capacity.requests_per_s <= 0:
+            return 0
+        return math.ceil(requests_per_s / capacity.requests_per_s - 1e-9)
+
+    def _fallback(self) -> Setting:
+        if (given := self.asked.fallback_replicas) is not None:
+            return _given(given, "replicas")
+        least, most = max(1, self.model.replicas_min), self.model.replicas_max
+        return Setting(
+            value=max(least, min(self.planned, most)),
+            unit="replicas",
+            why=f"as planned for the peak ({self.planned}), within {least} to {most}; more that run already stay",
+            source="the planned replicas above",
+        )
+
+    def _failures(self) -> Setting:
+        if (given := self.asked.fallback_failures) is not None:
+            return _given(given, "readings")
+        return Setting(
+            value=FALLBACK_AFTER_S // SYNC_S - 1,
+            unit="readings",
+            why=f"the next one counts: {FALLBACK_AFTER_S} s, about a restart of Prometheus, in steps of {SYNC_S} s",
+            source="KEDA counts the HPA's readings",
+            assumption=True,
+        )
+
+    def _polling(self) -> Setting:
+        if (given := self.asked.polling_interval_s) is not None:
+            return _given(given, "s")
+        return Setting(
+            value=_within(self.ready // SURE_SHARE, LEAST_POLL_S, DEFAULT_POLL_S),
+            unit="s",
+            why=f"a tenth of {self.ready} s to ready, from {LEAST_POLL_S} to KEDA's default {DEFAULT_POLL_S}",
+            source=self.start_source,
+            assumption=True,
+        )
+
+    def _cooldown(self, window: float) -> Setting:
+        if (given := self.asked.cooldown_s) is not None:
+            return _given(given, "s")
+        return Setting(
+            value=window,
+            unit="s",
+            why="the scale-down window: whoever comes after it waits for a whole start",
+            source="the figure above",
+        )
+
+    def _idle(self, window: float) -> Setting | None:
+        """What a replica that nobody needs costs until it is taken away."""
+        nodes = self.real.nodes
+        if nodes is None or nodes.price is None:
+            return None
+        share = self.real.gpus_per_replica / nodes.gpus_per_node
+        hour = float(nodes.price.usd_per_hour) * share
+        return Setting(
+            value=hour * window / 3600,
+            unit="USD",
+            why=f"${hour:,.2f} an hour ({share:g} x a node at ${nodes.price.usd_per_hour}) x {window:g} s",
+            source=nodes.price.source,
+            assumption=nodes.price.assumed is not None,
+        )
+
+    def _short(self) -> Setting | None:
+        """How many requests wait, beyond what the limits allow, if a replica is missing at the peak."""
+        capacity = self.real.capacity
+        if capacity is None:
+            return None
+        missing = min(capacity.requests_per_s, self.model.peak_requests_per_s / self.planned)
+        limit = self.model.spec.latency.ttft_ms / 1000
+        return Setting(
+            value=missing * self.reaction.value,
+            unit="requests late",
+            why=f"{missing:.3g} requests/s x {self.reaction.value:g} s, each up to {self.reaction.value:g} s instead of "
+            f"{limit:g} s to the first token",
+            source="the peak, and the reaction above",
+        )
+
+
+def _steepest(model: ModelPlan) -> tuple[float, float, str, bool]:
+    """How fast the load rises and falls at most, requests/s a second; where that comes from, and whether it is assumed."""
+    work = model.spec.workload
+    mean = work.requests_per_day / SECONDS_A_DAY
+    if work.day_profile is not None:
+        hours = work.day_profile
+        steps = [
+            (after - before) / sum(hours) * work.requests_per_day / 3600
+            for before, after in zip(hours, (*hours[1:], hours[0]), strict=True)
+        ]
+        return max(steps) / 3600, max(0.0, -min(steps)) / 3600, "the day profile's steepest hours", False
+    change = mean * (peak_to_mean(work) - 1) / RISE_S
+    return change, change, "assumed: from the mean to the peak, and back, within an hour", True
+
+
+def _given(value: float, unit: str) -> Setting:
+    return Setting(value=value, unit=unit, why="as written", source="the spec", given=True)
+
+
+def _within(value: float, least: float, most: float) -> float:
+    return max(least, min(most, value))
+
+
+def _impossible(model: ModelPlan, made: Scaling) -> list[Problem]:
+    """Overrides that cannot work, and by how much they miss."""
+    found: list[Problem] = []
+    asked, real = model.spec.scaling, model.stands_for or model
+
+    def add(field: str, message: str, advice: str) -> None:
+        path = ("scaling", field)
+        found.append(Problem(message=message, path=path, value=getattr(asked, field), help=advice))
+
+    if asked.threshold is not None and real.capacity is not None:
+        rate = made.signal == "rate"
+        carries = real.capacity.requests_per_s if rate else real.capacity.concurrency
+        acts, unit = asked.threshold * TOLERANCE, "requests/s" if rate else "requests"
+        if acts > carries * (1 + 1e-9) and not (asked.threshold <= 1 and not rate):
+            most = number(math.floor(carries / TOLERANCE * 1000) / 1000 if rate else carries // TOLERANCE)
+            add(
+                "threshold",
+                f"the HPA would act at {acts:.4g} {unit}, {acts - carries:.4g} more than the {carries:.4g} that a replica "
+                "carries within the latency limits",
+                f"at most {most}, or allow more latency",
+            )
+        load = model.peak_requests_per_s if rate else _in_flight_at_peak(real)
+        needed = math.ceil(load / asked.threshold - 1e-9) if load is not None else 0
+        if load is not None and needed > model.replicas_max:
+            least = number(load / model.replicas_max)
+            add(
+                "threshold",
+                f"it asks for {needed} replicas at the peak ({load:.4g} {unit}), {needed - model.replicas_max} more than "
+                f"replicas.max, which is {model.replicas_max}",
+                f"at least {least}, or replicas.max: {needed}",
+            )
+    if asked.kv_cache_usage is not None:
+        acts = asked.kv_cache_usage * TOLERANCE
+        if made.kv_cache is None:
+            engine = f"{model.engine.engine} {model.engine.version}"
+            add("kv_cache_usage", f"{engine} has no series of its KV cache's use", "remove it")
+        elif acts > 1 + 1e-9:
+            add(
+                "kv_cache_usage",
+                f"the HPA would act at {acts:.3g} of the KV cache, {acts - 1:.3g} more than there is",
+                f"at most {math.floor(100 / TOLERANCE) / 100:g}",
+            )
+    if asked.fallback_replicas is not None:
+        value, most = asked.fallback_replicas, model.replicas_max
+        least_ = max(1, model.replicas_min)
+        if value > most:
+            add(
+                "fallback_replicas",
+                f"{value} is {value - most} more than replicas.max, which is {most}",
+                f"at most {most}",
+            )
+        elif value < least_:
+            add(
+                "fallback_replicas",
+                f"{value} is {least_ - value} less than replicas.min, which is {least_}",
+                f"at least {least_}",
+            )
+    if made.wake is not None:
+        metrics = model.engine.metrics
+        own = [n for n in (metrics.waiting, metrics.running, metrics.requests_total) if n and n in made.wake]
+        if own:
+            add(
+                "wake",
+                f"{own[0]} comes from the replicas themselves, and is gone while none runs",
+                "a gateway's metric, such as Envoy's envoy_http_downstream_rq_active",
+            )
+    return found
+
+
+def _in_flight_at_peak(model: ModelPlan) -> float | None:
+    """Requests in flight on all replicas at the peak, by Little's law; None where the speed is unknown."""
+    speed = model.performance
+    if speed is None or speed.ttft_ms is None or speed.tpot_ms is None:
+        return None
+    seconds = (speed.ttft_ms + speed.tpot_ms * model.spec.workload.output_tokens) / 1000
+    return model.peak_requests_per_s * seconds
+
+
+def number(value: float) -> str:
+    """A figure as the autoscaler reads it: three decimals at most, never 0."""
+    return f"{value:.3f}".rstrip("0").rstrip(".") if value >= 0.001 else "0.001"
