@@ -58,21 +58,7 @@ def read_trace(lines: Iterable[str], name: str) -> Trace:
     The peak is the busiest minute. A trace of a day or more also gives the profile of a day, by the hour of its own
     clock. Raises TraceError for a file of another form, and for one of fewer than 100 requests or 5 minutes.
     """
-    reader = csv.DictReader(lines)
-    missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-    if missing:
-        raise TraceError(f"{name}: no column {' and '.join(missing)}; a trace has {', '.join(COLUMNS)}")
-    times: list[datetime] = []
-    asked: list[float] = []
-    answered: list[float] = []
-    for row in reader:
-        try:
-            # Seven digits of a second's fraction are one more than Python reads.
-            times.append(datetime.fromisoformat(row["TIMESTAMP"].strip()[:26]))
-            asked.append(float(row["ContextTokens"]))
-            answered.append(float(row["GeneratedTokens"]))
-        except (ValueError, TypeError, AttributeError):
-            raise TraceError(f"{name}:{reader.line_num}: not a time and two numbers: {row}") from None
+    times, asked, answered = _columns(lines, name)
     if len(times) < LEAST_REQUESTS:
         raise TraceError(
             f"{name} has {len(times)} requests; at least {LEAST_REQUESTS} say something about a load"
@@ -97,6 +83,37 @@ def read_trace(lines: Iterable[str], name: str) -> Trace:
         peak_to_mean=round(max(1.0, max(minutes.values()) / a_minute), 3),
         day_profile=_profile(times) if seconds >= SECONDS_A_DAY else None,
     )
+
+
+def read_requests(lines: Iterable[str], name: str) -> list[tuple[float, float, float]]:
+    """Return each request of a trace: seconds from the first one, input tokens, output tokens; in the file's order.
+
+    Raises TraceError for a file of another form or without a request.
+    """
+    times, asked, answered = _columns(lines, name)
+    if not times:
+        raise TraceError(f"{name} has no requests")
+    start = min(times)
+    return [((at - start).total_seconds(), a, b) for at, a, b in zip(times, asked, answered, strict=True)]
+
+
+def _columns(lines: Iterable[str], name: str) -> tuple[list[datetime], list[float], list[float]]:
+    reader = csv.DictReader(lines)
+    missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+    if missing:
+        raise TraceError(f"{name}: no column {' and '.join(missing)}; a trace has {', '.join(COLUMNS)}")
+    times: list[datetime] = []
+    asked: list[float] = []
+    answered: list[float] = []
+    for row in reader:
+        try:
+            # Seven digits of a second's fraction are one more than Python reads.
+            times.append(datetime.fromisoformat(row["TIMESTAMP"].strip()[:26]))
+            asked.append(float(row["ContextTokens"]))
+            answered.append(float(row["GeneratedTokens"]))
+        except (ValueError, TypeError, AttributeError):
+            raise TraceError(f"{name}:{reader.line_num}: not a time and two numbers: {row}") from None
+    return times, asked, answered
 
 
 def _profile(times: list[datetime]) -> tuple[float, ...]:
