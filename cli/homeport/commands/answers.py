@@ -10,6 +10,7 @@ from msgspec import Meta, Struct, defstruct
 from msgspec.structs import fields
 
 from homeport.catalog.types import ApiPrice, Gpu, Instance, Model
+from homeport.cluster.bench_answer import Bench
 from homeport.commands.answers_scaling import PlannedScaling
 from homeport.commands.output import SCHEMA_VERSION
 from homeport.engines.types import Release
@@ -403,6 +404,7 @@ class Config(Struct):
 ANSWERS: dict[str, type[Struct]] = {
     "plan": Plan,
     "config": Config,
+    "bench": Bench,
     "size": Size,
     "size cases": SizeCase,
     "throughput": Throughput,
