@@ -1,0 +1,311 @@
+"""What pods take from the cluster: volumes, runtime classes, Secrets, the Hub's token."""
+
+import shlex
+from collections.abc import Iterator
+
+from homeport.cluster.doctor_types import Case, Check, Finding, Object, Unanswered, model_of, pod_specs
+from homeport.manifests.prerequisites import secrets
+from homeport.manifests.weights import loads_weights
+
+DEFAULT_CLASS = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
+
+# Drivers whose volumes one node mounts at a time (their documentation's table of access modes).
+ONE_NODE_DRIVERS = {
+    "pd.csi.storage.gke.io",
+    "kubernetes.io/gce-pd",
+    "ebs.csi.aws.com",
+    "kubernetes.io/aws-ebs",
+    "disk.csi.azure.com",
+    "kubernetes.io/azure-disk",
+    "rancher.io/local-path",
+    "cinder.csi.openstack.org",
+    "csi.vsphere.vmware.com",
+}
+
+
+def storage(case: Case) -> Iterator[Finding]:
+    """Every volume claim names a StorageClass that exists, or there is exactly one default, with the access mode asked for."""
+    claims = list(case.rendered("PersistentVolumeClaim"))
+    for item, spec in pod_specs(case.objects):
+        for volume in spec.get("volumes", ()):
+            template = volume.get("ephemeral", {}).get("volumeClaimTemplate")
+            if template:
+                claims.append(
+                    {
+                        "kind": "PersistentVolumeClaim",
+                        "metadata": {
+                            **item["metadata"],
+                            "name": f"{item['metadata']['name']}:{volume['name']}",
+                        },
+                        "spec": template["spec"],
+                    }
+                )
+    if not claims:
+        return
+    classes = {c["metadata"]["name"]: c for c in case.facts.of("StorageClass")}
+    defaults = [n for n, c in classes.items() if _default_class(c)]
+    listed = "kubectl get storageclass"
+    for claim in claims:
+        name = claim["spec"].get("storageClassName")
+        where = f"PersistentVolumeClaim {case.facts.namespace}/{claim['metadata']['name']}"
+        model = model_of(claim)
+        if name == "":
+            continue  # bound to a PersistentVolume by name
+        if name is None and not defaults:
+            yield Finding(
+                check="storage",
+                severity="error",
+                what="no StorageClass is the default, and the claim names none",
+                where=where,
+                model=model,
+                why="the claim stays Pending, and so do the pods that mount it",
+                advice=f"set weights.storage_class to one of: {', '.join(classes) or '(the cluster has none)'}",
+                repair=(listed,),
+            )
+            continue
+        if name is not None and name not in classes:
+            yield Finding(
+                check="storage",
+                severity="error",
+                what=f"there is no StorageClass '{name}'",
+                where=where,
+                model=model,
+                why="the claim stays Pending, and so do the pods that mount it",
+                advice=f"set weights.storage_class to one of: {', '.join(classes) or '(the cluster has none)'}",
+                repair=(listed,),
+            )
+            continue
+        if name is None and len(defaults) > 1:
+            yield Finding(
+                check="storage",
+                severity="warning",
+                what=f"{len(defaults)} StorageClasses call themselves the default: {', '.join(defaults)}",
+                where=where,
+                model=model,
+                why="the newest wins, which may not be the one that was meant",
+                advice="set weights.storage_class",
+                repair=(listed,),
+            )
+        used = classes[name if name is not None else defaults[-1]]
+        modes = claim["spec"].get("accessModes", ())
+        if "ReadWriteMany" in modes and used.get("provisioner") in ONE_NODE_DRIVERS:
+            yield Finding(
+                check="storage",
+                severity="error",
+                what=f"StorageClass '{used['metadata']['name']}' ({used['provisioner']}) makes volumes for one node, "
+                "and the claim asks for ReadWriteMany",
+                where=where,
+                model=model,
+                why="the driver refuses the volume, the claim stays Pending, and so do the pods",
+                advice="set weights.storage_class to a class of a shared file system (Filestore, EFS, Azure Files, NFS, CephFS)",
+                repair=(listed,),
+            )
+            continue
+        yield Finding(
+            check="storage",
+            severity="ok",
+            what=f"StorageClass '{used['metadata']['name']}' for {where}",
+            where=where,
+            model=model,
+        )
+
+
+def runtime_classes(case: Case) -> Iterator[Finding]:
+    """RuntimeClasses that pods name exist."""
+    wanted = {
+        spec["runtimeClassName"]: item
+        for item, spec in pod_specs(case.objects)
+        if spec.get("runtimeClassName")
+    }
+    if not wanted:
+        return
+    there = {c["metadata"]["name"] for c in case.facts.of("RuntimeClass")}
+    for name, item in wanted.items():
+        if name in there:
+            yield Finding(check="runtime-class", severity="ok", what=f"RuntimeClass '{name}' exists")
+            continue
+        yield Finding(
+            check="runtime-class",
+            severity="error",
+            what=f"there is no RuntimeClass '{name}'",
+            where=f"{item['kind']} {case.facts.namespace}/{item['metadata']['name']}",
+            why="the API server refuses pods that name it",
+            repair=("kubectl get runtimeclass",),
+        )
+
+
+def hub_tokens(case: Case) -> Iterator[Finding]:
+    """Gated models that pods download have a token."""
+    for model in case.plan.models:
+        if model.spec.weights.source not in ("hub", "pvc") or not loads_weights(model):
+            continue
+        if model.spec.hub_token is not None or model.source.local_path is not None:
+            continue  # `secrets` looks at the token
+        where = f"model {model.spec.name}"
+        if model.source.gated:
+            yield Finding(
+                check="hub-token",
+                severity="error",
+                what=f"{model.source.checkpoint} is gated, and the spec names no Hub token",
+                where=where,
+                model=model.spec.name,
+                why="the Hub answers the download with 401, and the pods crash",
+                advice=f"accept the licence at https://huggingface.co/{model.source.checkpoint}, then add to the model: "
+                "hub_token: {secret: hub-token, key: token}",
+                repair=(_create_secret(case.facts.namespace, "hub-token", ("token",)),),
+            )
+        elif model.source.gated is None:
+            yield Finding(
+                check="hub-token",
+                severity="unknown",
+                what=f"nobody knows here whether {model.source.checkpoint} is gated, and the spec names no Hub token",
+                where=where,
+                model=model.spec.name,
+                why="a gated model's download ends with 401",
+                advice=f"look at https://huggingface.co/{model.source.checkpoint}",
+            )
+
+
+def secret_keys(case: Case) -> Iterator[Finding]:
+    """The Secrets that the documents name exist, with the keys that are read, and these hold something."""
+    commands = {p.name.removeprefix("Secret "): p.commands for p in secrets(case.plan)}
+    for name, (keys, models) in _named_secrets(case).items():
+        where = f"Secret {case.facts.namespace}/{name}"
+        model = ", ".join(models)
+        make = commands.get(name) or (_create_secret(case.facts.namespace, name, keys),)
+        if f"Secret {name}" in case.facts.missing:
+            lack = case.facts.missing[f"Secret {name}"]
+            raise Unanswered(where, lack)
+        there = case.facts.secrets.get(name)
+        if there is None:
+            yield Finding(
+                check="secrets",
+                severity="error",
+                what=f"there is no Secret '{name}'",
+                where=where,
+                model=model,
+                why="pods that read it stay in CreateContainerConfigError",
+                repair=make,
+            )
+            continue
+        gone = [key for key in keys if key not in there]
+        empty = [key for key in keys if there.get(key) is False]
+        for what, faulty in (("has no key", gone), ("holds nothing under the key", empty)):
+            for key in faulty:
+                having = f"; it has: {', '.join(there)}" if what == "has no key" else ""
+                yield Finding(
+                    check="secrets",
+                    severity="error",
+                    what=f"the Secret '{name}' {what} '{key}'{having}",
+                    where=where,
+                    model=model,
+                    why="pods stay in CreateContainerConfigError"
+                    if what == "has no key"
+                    else "the Hub or the clients are refused",
+                    repair=(f"kubectl --namespace {case.facts.namespace} delete secret {name}", *make),
+                )
+        if not gone and not empty:
+            yield Finding(
+                check="secrets",
+                severity="ok",
+                what=f"Secret '{name}' has {', '.join(keys) or 'keys'} (values are not looked at)",
+                where=where,
+                model=model,
+            )
+
+
+def pull_secrets(case: Case) -> Iterator[Finding]:
+    """Image pull secrets that pods or their service accounts name exist and are of a type that a kubelet reads."""
+    names: dict[str, str] = {}
+    for item, spec in pod_specs(case.objects):
+        for reference in spec.get("imagePullSecrets", ()):
+            names[reference["name"]] = f"{item['kind']} {item['metadata']['name']}"
+    accounts = {a["metadata"]["name"] for a in case.rendered("ServiceAccount")}
+    for account in case.facts.of("ServiceAccount"):
+        if account["metadata"]["name"] in accounts:
+            for reference in account.get("imagePullSecrets", ()):
+                names[reference["name"]] = f"ServiceAccount {account['metadata']['name']}"
+    for name, user in names.items():
+        if f"Secret {name}" in case.facts.missing:
+            lack = case.facts.missing[f"Secret {name}"]
+            raise Unanswered(f"Secret {name}", lack)
+        there = case.facts.secrets.get(name)
+        if there is None:
+            yield Finding(
+                check="pull-secrets",
+                severity="error",
+                what=f"there is no image pull secret '{name}'",
+                where=user,
+                why="a private image cannot be pulled",
+                repair=(
+                    f"kubectl --namespace {case.facts.namespace} create secret docker-registry {name} "
+                    '--docker-server=REGISTRY --docker-username=USER --docker-password="$(cat FILE)"',
+                ),
+            )
+        elif ".dockerconfigjson" not in there and ".dockercfg" not in there:
+            yield Finding(
+                check="pull-secrets",
+                severity="error",
+                what=f"the Secret '{name}' has no key .dockerconfigjson",
+                where=user,
+                why="the kubelet finds no credentials in it",
+                advice="make it with `kubectl create secret docker-registry`",
+            )
+        else:
+            yield Finding(
+                check="pull-secrets", severity="ok", what=f"image pull secret '{name}' exists", where=user
+            )
+
+
+def _named_secrets(case: Case) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Secret -> the keys that pods read (none: all of them, as variables), and the models that do."""
+    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    for item, spec in pod_specs(case.objects):
+        for container in (*spec.get("initContainers", ()), *spec["containers"]):
+            for variable in container.get("env", ()):
+                reference = variable.get("valueFrom", {}).get("secretKeyRef")
+                if reference:
+                    keys, models = found.setdefault(reference["name"], ({}, {}))
+                    keys[reference["key"]] = None
+                    models[model_of(item) or ""] = None
+            for source in container.get("envFrom", ()):
+                if "secretRef" in source:
+                    _, models = found.setdefault(source["secretRef"]["name"], ({}, {}))
+                    models[model_of(item) or ""] = None
+    return {name: (tuple(keys), tuple(models)) for name, (keys, models) in found.items()}
+
+
+def named_secrets(case_objects: tuple[Object, ...]) -> list[str]:
+    """The Secrets that pods of the rendered objects read or pull images with."""
+    names: dict[str, None] = {}
+    for _, spec in pod_specs(case_objects):
+        for container in (*spec.get("initContainers", ()), *spec["containers"]):
+            for variable in container.get("env", ()):
+                reference = variable.get("valueFrom", {}).get("secretKeyRef")
+                if reference:
+                    names[reference["name"]] = None
+            names |= {s["secretRef"]["name"]: None for s in container.get("envFrom", ()) if "secretRef" in s}
+        names |= {r["name"]: None for r in spec.get("imagePullSecrets", ())}
+    return list(names)
+
+
+def _create_secret(space: str, name: str, keys: tuple[str, ...]) -> str:
+    files = " ".join(f"--from-file={shlex.quote(key)}=FILE" for key in keys) or "--from-env-file=FILE"
+    return f"kubectl --namespace {space} create secret generic {name} {files}"
+
+
+def _default_class(storage_class: Object) -> bool:
+    notes = storage_class["metadata"].get("annotations") or {}
+    return any(notes.get(key) == "true" for key in DEFAULT_CLASS)
+
+
+CHECKS: dict[str, Check] = {
+    "storage": storage,
+    "runtime-class": runtime_classes,
+    "hub-token": hub_tokens,
+    "secrets": secret_keys,
+    "pull-secrets": pull_secrets,
+}

@@ -1,0 +1,254 @@
+"""The autoscaler's own words: conditions of ScaledObjects and HorizontalPodAutoscalers, translated."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from homeport.cluster.doctor_types import Case, Check, Finding, Object, model_of
+
+
+class Word(msgspec.Struct, frozen=True, kw_only=True):
+    """What a condition's reason means."""
+
+    severity: str
+    what: str
+    why: str
+    advice: str = ""
+
+
+# Type, status and reason -> meaning. From KEDA 2.21 (controllers/keda, pkg/scaling/executor, pkg/fallback).
+SCALED_OBJECT: dict[tuple[str, str, str], Word] = {
+    ("Ready", "False", "ScaledObjectCheckFailed"): Word(
+        severity="error",
+        what="KEDA refuses the ScaledObject",
+        why="no HPA is made, and nothing changes the number of replicas",
+        advice="the message says which field: often the target does not exist, another HPA scales it, or a trigger's address is wrong",
+    ),
+    ("Ready", "False", "TriggerError"): Word(
+        severity="error",
+        what="KEDA cannot read the trigger",
+        why="the number of replicas stays as it is",
+        advice="Prometheus does not answer at the trigger's serverAddress, or refuses the query: see the checks prometheus and trigger",
+    ),
+    ("Ready", "Unknown", "PartialTriggerError"): Word(
+        severity="warning",
+        what="KEDA cannot read some of the triggers",
+        why="replicas follow the others only",
+    ),
+    ("Ready", "False", "ErrorGettingCurrentReplicas"): Word(
+        severity="error",
+        what="KEDA cannot read the scale of the target",
+        why="nothing scales it",
+        advice="does the Deployment or LeaderWorkerSet that scaleTargetRef names exist?",
+    ),
+    ("Ready", "False", "ErrorScalingTarget"): Word(
+        severity="error",
+        what="KEDA cannot set the number of replicas",
+        why="nothing scales it",
+        advice="KEDA's service account needs the scale subresource of the target's kind",
+    ),
+    ("Fallback", "True", "FallbackExists"): Word(
+        severity="error",
+        what="KEDA runs on its fallback number of replicas",
+        why="it has not reached Prometheus several times in a row: the load is not looked at",
+        advice="see the checks prometheus and trigger",
+    ),
+    ("HPAActive", "False", "HPAMetricsUnavailable"): Word(
+        severity="error",
+        what="the HPA that KEDA made gets no metric",
+        why="the number of replicas stays as it is",
+        advice="see the checks metrics-api and hpa",
+    ),
+    ("Paused", "True", "ScaledObjectPaused"): Word(
+        severity="warning",
+        what="autoscaling is paused",
+        why="somebody set the annotation autoscaling.keda.sh/paused (or paused-replicas)",
+    ),
+}
+
+# From Kubernetes 1.37 (pkg/controller/podautoscaler/horizontal.go).
+AUTOSCALER: dict[tuple[str, str], Word] = {
+    ("ScalingActive", "FailedGetExternalMetric"): Word(
+        severity="error",
+        what="the HPA cannot read its external metric",
+        why="the number of replicas stays as it is",
+        advice="KEDA's metrics server does not answer, or Prometheus does not answer it: see metrics-api, prometheus and trigger",
+    ),
+    ("ScalingActive", "FailedGetPodsMetric"): Word(
+        severity="error",
+        what="the HPA cannot read its pods metric",
+        why="the number of replicas stays as it is",
+        advice="the adapter (prometheus-adapter) serves no such metric for these pods: its rules must name the engine's series",
+    ),
+    ("ScalingActive", "FailedGetObjectMetric"): Word(
+        severity="error",
+        what="the HPA cannot read its object metric",
+        why="the number of replicas stays as it is",
+    ),
+    ("ScalingActive", "FailedGetResourceMetric"): Word(
+        severity="error",
+        what="the HPA cannot read CPU or memory",
+        why="the number of replicas stays as it is",
+        advice="metrics-server is missing",
+    ),
+    ("ScalingActive", "InvalidMetricSourceType"): Word(
+        severity="error",
+        what="the HPA has a metric of a kind that this cluster does not know",
+        why="it does nothing",
+    ),
+    ("ScalingActive", "AmbiguousSelector"): Word(
+        severity="error",
+        what="several HPAs scale the same pods",
+        why="both stop",
+        advice="delete the one that is not KEDA's",
+    ),
+    ("ScalingActive", "InvalidSelector"): Word(
+        severity="error",
+        what="the scale subresource of the target gives no selector",
+        why="the HPA does nothing",
+    ),
+    ("AbleToScale", "FailedGetScale"): Word(
+        severity="error",
+        what="the HPA cannot read the scale of its target",
+        why="it does nothing",
+        advice="does the target that scaleTargetRef names exist, and does its kind have a scale subresource?",
+    ),
+    ("AbleToScale", "FailedUpdateScale"): Word(
+        severity="error",
+        what="the HPA cannot set the number of replicas",
+        why="it does nothing",
+    ),
+}
+
+
+def scaled_objects(case: Case) -> Iterator[Finding]:
+    """KEDA has taken the ScaledObjects and reads their triggers."""
+    wanted = {o["metadata"]["name"]: o for o in case.rendered("ScaledObject")}
+    if not wanted or not any("ScaledObject" in k for k in case.facts.served.values()):
+        return
+    for item in case.facts.of("ScaledObject"):
+        name = item["metadata"]["name"]
+        if name not in wanted:
+            continue
+        where = f"ScaledObject {case.facts.namespace}/{name}"
+        conditions = item.get("status", {}).get("conditions", ())
+        faults = 0
+        for condition in conditions:
+            key = condition.get("type", ""), condition.get("status", ""), condition.get("reason", "")
+            word = SCALED_OBJECT.get(key)
+            if word is None and key[:2] == ("Ready", "False"):
+                word = Word(
+                    severity="error",
+                    what="KEDA says that the ScaledObject is not ready",
+                    why="nothing scales it",
+                )
+            if word is None:
+                continue
+            faults += 1
+            yield _finding(
+                "scaled-object", word, where, condition, model_of(item), _describe(case, "scaledobject", name)
+            )
+        if not conditions:
+            yield Finding(
+                check="scaled-object",
+                severity="error",
+                what="KEDA has not looked at the ScaledObject",
+                where=where,
+                model=model_of(item),
+                why="its operator does not run, or watches other namespaces: nothing scales the model",
+                repair=("kubectl --namespace keda get pods",),
+            )
+        elif not faults:
+            yield Finding(
+                check="scaled-object",
+                severity="ok",
+                what="KEDA reads the triggers",
+                where=where,
+                model=model_of(item),
+            )
+
+
+def autoscalers(case: Case) -> Iterator[Finding]:
+    """The HPAs on our workloads can read their metric and set the replicas."""
+    ours = {o["metadata"]["name"]: o for o in case.objects if o["kind"] in ("Deployment", "LeaderWorkerSet")}
+    seen: dict[str, str] = {}
+    for hpa in case.facts.of("HorizontalPodAutoscaler"):
+        target = hpa["spec"].get("scaleTargetRef", {}).get("name", "")
+        if target not in ours:
+            continue
+        name = hpa["metadata"]["name"]
+        where = f"HorizontalPodAutoscaler {case.facts.namespace}/{name}"
+        model = model_of(ours[target])
+        if target in seen:
+            yield Finding(
+                check="hpa",
+                severity="error",
+                what=f"two HPAs scale '{target}': {seen[target]} and {name}",
+                where=where,
+                model=model,
+                why="each undoes what the other does",
+                repair=(f"kubectl --namespace {case.facts.namespace} delete hpa NAME",),
+                advice="delete the one that is not KEDA's (keda-hpa-...)",
+            )
+        seen[target] = name
+        yield from _autoscaler(case, hpa, where, model)
+
+
+def _autoscaler(case: Case, hpa: Object, where: str, model: str | None) -> Iterator[Finding]:
+    status = hpa.get("status", {})
+    name = hpa["metadata"]["name"]
+    faults = 0
+    for condition in status.get("conditions", ()):
+        word = AUTOSCALER.get((condition["type"], condition.get("reason", "")))
+        if condition["status"] == "False" and word is not None:
+            faults += 1
+            yield _finding("hpa", word, where, condition, model, _describe(case, "hpa", name))
+        if (
+            condition["type"] == "ScalingLimited"
+            and condition["status"] == "True"
+            and condition.get("reason") == "TooManyReplicas"
+        ):
+            faults += 1
+            yield Finding(
+                check="hpa",
+                severity="warning",
+                what=f"the HPA wants more than the {hpa['spec'].get('maxReplicas')} replicas that are allowed",
+                where=where,
+                model=model,
+                why="requests wait longer than the latency limits allow",
+                evidence=condition.get("message", ""),
+                advice="raise replicas.max in the spec",
+                repair=(f"homeport plan -f {case.file} --explain",),
+            )
+    current, desired = status.get("currentReplicas"), status.get("desiredReplicas")
+    if not faults:
+        yield Finding(
+            check="hpa",
+            severity="ok",
+            what=f"the HPA works: {current} replicas, {desired} wanted",
+            where=where,
+            model=model,
+        )
+
+
+def _finding(
+    check: str, word: Word, where: str, condition: Object, model: str | None, repair: str
+) -> Finding:
+    return Finding(
+        check=check,
+        severity="error" if word.severity == "error" else "warning",
+        what=word.what,
+        where=where,
+        why=word.why,
+        advice=word.advice,
+        evidence=f"{condition.get('reason', '')}: {condition.get('message', '')}".strip(": "),
+        model=model,
+        repair=(repair,),
+    )
+
+
+def _describe(case: Case, kind: str, name: str) -> str:
+    return f"kubectl --namespace {case.facts.namespace} describe {kind} {name}"
+
+
+CHECKS: dict[str, Check] = {"scaled-object": scaled_objects, "hpa": autoscalers}

@@ -1,0 +1,140 @@
+"""`homeport doctor`: what is wrong with a cluster, and the commands that repair it."""
+
+import re
+import shlex
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from homeport.commands.clusters import ClusterOptions, cluster_options
+from homeport.commands.main import common_options, examples, output_option
+from homeport.commands.output import Format, Output
+from homeport.commands.specs import DEFAULT_FILE, SpecOptions, spec_options
+
+if TYPE_CHECKING:
+    from homeport.cluster.doctor import Report
+    from homeport.cluster.doctor_types import Finding
+
+WIDTH = 110
+MARKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "error": ("✖", {"fg": "red", "bold": True}),
+    "warning": ("!", {"fg": "yellow", "bold": True}),
+    "unknown": ("?", {"fg": "magenta", "bold": True}),
+    "ok": ("✔", {"fg": "green"}),
+}
+
+
+@click.command(
+    epilog=examples(
+        "homeport doctor -f homeport.yaml --preflight",
+        "homeport doctor -f homeport.yaml --context prod -o json",
+    )
+)
+@spec_options
+@cluster_options
+@click.option("--preflight", is_flag=True, help="Only what must be true before anything is applied.")
+@output_option("table", "json", "yaml")
+@common_options
+@click.pass_obj
+def doctor(
+    out: Output, options: SpecOptions, cluster: ClusterOptions, *, preflight: bool, output_format: Format
+) -> int:
+    """Say what is wrong with a cluster, and which commands repair it.
+
+    Before applying: versions, kinds, rights, quotas, nodes and their GPUs, storage, Secrets, Prometheus' selection. Once
+    something runs: pods and the engines' last words, the autoscaler and each of its queries, what Prometheus scrapes.
+    Nothing is changed. What could not be looked at is a finding too. Exits with 0 where all is well, 1 with findings, 3
+    where the cluster cannot be reached.
+    """
+    from homeport.cluster.doctor import diagnose, report_values
+    from homeport.planning.plan import Planner
+
+    with options.reading() as loaded:
+        plan = Planner(options.base_dir, enforce=False).plan(loaded.spec)
+        file = options.file or DEFAULT_FILE
+        report = diagnose(plan, cluster.connect(), file, preflight_only=preflight)
+    report = _addressed(report, cluster)
+    if output_format == "table":
+        _print(out, report, preflight_only=preflight)
+    else:
+        out.structured(report_values(report), output_format)
+    return 1 if report.faulty else 0
+
+
+def _addressed(report: "Report", cluster: ClusterOptions) -> "Report":
+    """Let the commands of the findings speak of the same cluster as this one did."""
+    kubectl = cluster.kubectl()
+    own = "".join(
+        f" {option} {shlex.quote(value)}"
+        for option, value in (("--kubeconfig", cluster.kubeconfig), ("--context", cluster.context))
+        if value
+    )
+
+    def address(command: str) -> str:
+        if " create " in command and "role" in command:
+            return command  # for somebody else, who has the rights
+        command = re.sub(r"(^|\| )kubectl ", lambda m: f"{m[1]}{kubectl} ", command)
+        command = re.sub(r"^helm ", lambda _: f"helm{own.replace('--context', '--kube-context')} ", command)
+        return re.sub(r"^homeport (diff|status|doctor)\b", lambda m: f"homeport {m[1]}{own}", command)
+
+    def finding(one: "Finding") -> "Finding":
+        return msgspec.structs.replace(one, repair=tuple(address(c) for c in one.repair))
+
+    return msgspec.structs.replace(
+        report,
+        preflight=tuple(finding(f) for f in report.preflight),
+        live=tuple(finding(f) for f in report.live),
+    )
+
+
+def _print(out: Output, report: "Report", *, preflight_only: bool) -> None:
+    head = f"namespace {report.namespace}"
+    if report.context:
+        head = f"context {report.context}, {head}"
+    out.data(f"{out.style('doctor', bold=True)}  {head}, Kubernetes {report.server_version or 'unknown'}")
+    _part(out, "before applying", report.preflight)
+    if report.live:
+        _part(out, "what runs", report.live)
+    elif not preflight_only and not report.deployed:
+        out.data("\nnothing of this spec is deployed yet: only what must be true before was looked at")
+    found = [f.severity for f in (*report.preflight, *report.live)]
+    names = {"error": "errors", "warning": "warnings", "unknown": "could not be looked at", "ok": "ok"}
+    counts = [
+        f"{found.count(s)} {text[:-1] if text.endswith('s') and found.count(s) == 1 else text}"
+        for s, text in names.items()
+        if found.count(s)
+    ]
+    out.data("\n" + ", ".join(counts))
+
+
+def _part(out: Output, title: str, findings: "tuple[Finding, ...]") -> None:
+    out.data(f"\n{out.style(title, bold=True)}")
+    for finding in findings:
+        mark, style = MARKS[finding.severity]
+        first, *rest = textwrap.wrap(finding.what, WIDTH - 20) or [""]
+        out.data(f"  {out.style(mark, **style)} {finding.check:16} {first}")
+        for line in rest:
+            out.data(" " * 21 + line)
+        if finding.severity == "unknown" and not finding.repair:
+            said = textwrap.shorten(finding.evidence, WIDTH - 22, placeholder=" …")
+            out.data(f"{'':21}{out.style(said, dim=True)}")
+        elif finding.severity != "ok":
+            _details(out, finding)
+
+
+def _details(out: Output, finding: "Finding") -> None:
+    for label, text in (
+        ("where", finding.where),
+        ("said", finding.evidence),
+        ("why", finding.why),
+        ("do", finding.advice),
+        ("known", f"from {finding.source}" if finding.source and out.verbose else ""),
+    ):
+        for number, line in enumerate(textwrap.wrap(text, WIDTH - 28, break_on_hyphens=False)):
+            shown = out.style(label, dim=True) + " " * (6 - len(label)) if number == 0 else " " * 6
+            out.data(f"{'':21}{shown}{line}")
+    for number, command in enumerate(finding.repair):
+        label = out.style("run", dim=True) + " " * 3 if number == 0 else " " * 6
+        out.data(f"{'':21}{label}{out.style(command, fg='cyan')}")
