@@ -1,0 +1,3 @@
+module homeport.test/certificates
+
+go 1.26.0
