@@ -7,6 +7,7 @@ after as the rendered probes and grace period say (served.py); a real Prometheus
 import json
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -121,8 +122,6 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 def image(name: str) -> Image:
     """What stands for the engine's image: its environment, or this one's Python."""
     if name == SIMULATOR:
-        import sys
-
         return Image(entrypoint=(), path=f"{Path(sys.executable).parent}:/usr/bin:/bin")
     python = real.installed()
     if python is None:
@@ -189,10 +188,9 @@ def whole(text: str, tokens: int, *, streamed: bool) -> None:
 
 @both
 def test_it_becomes_ready_by_the_rendered_probes(served: Served) -> None:
-    kubelet = served.kubelet
-    assert kubelet.ready.is_set()
-    assert kubelet.startup_probes <= kubelet.container["startupProbe"]["failureThreshold"] / 2
-    assert not kubelet.unready
+    """The kubelet of the test has given up where the startup probe's budget is too small."""
+    assert served.kubelet.ready.is_set()
+    assert not served.kubelet.unready
 
 
 @both
@@ -234,6 +232,16 @@ def test_its_cache_is_what_its_labels_say(served: Served) -> None:
     tokens = int(says["kv_cache_size_tokens"])
     assert int(says["num_gpu_blocks"]) * int(says["block_size"]) == tokens
     assert float(says["kv_cache_max_concurrency"]) == pytest.approx(tokens / 32768, rel=0.01)
+    if served.engine == "cpu":
+        # The simulator's cache is a setting; the engine's is what `size` says of the same model.
+        model = Path(served.plan.spec.model)
+        asked = ["size", "--engine=cpu", f"--engine-version={real.VERSION}", f"--model={model}", "--max-model-len=32768", "-o=json"]  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "homeport", *asked], capture_output=True, text=True, check=True
+        )
+        size = json.loads(done.stdout)
+        assert size["kv_cache_gib_per_gpu"] * 2**30 == int(says["kv_cache_memory_bytes"])
+        assert size["kv_cache_tokens"] == pytest.approx(tokens, rel=0.01)
 
 
 @both_scraped

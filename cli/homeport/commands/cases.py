@@ -14,7 +14,7 @@ from homeport.commands.output import Output
 if TYPE_CHECKING:
     from homeport.commands.cases_view import One
 
-ENGINES = ("vllm", "sglang", "trtllm", "tgi")
+ENGINES = ("vllm", "sglang", "trtllm", "tgi", "cpu")
 STORAGES = ("hub", "nvme", "ssd", "pvc", "nfs", "object_store", "page_cache", "unknown")
 WEIGHT_DTYPES = ("auto", "bfloat16", "float16", "float32")
 KV_DTYPES = ("auto", "fp16", "fp8", "fp8_e4m3")
@@ -34,7 +34,7 @@ _SHARED = (
     click.option(
         "--model", type=CatalogName(model_ids, "model"), help="Catalog id, a config.json, or Hub id."
     ),
-    click.option("--gpu", type=CatalogName(gpu_ids, "gpu"), help="GPU id."),
+    click.option("--gpu", type=CatalogName(gpu_ids, "gpu"), help="GPU id (engine cpu: none)."),
     click.option("--engine", type=NearestChoice(ENGINES), default="vllm", show_default=True),
     click.option("--engine-version", metavar="VERSION", help="[default: the newest that is known]"),
     click.option("--tensor-parallel-size", type=_POSITIVE, default=1, help="GPUs that share each layer."),
@@ -117,6 +117,10 @@ def throughput(ctx: click.Context, **given: Any) -> int:
     for name in ("input_tokens", "output_tokens"):
         if given[name] is None:
             raise click.UsageError(f"give --{name.replace('_', '-')}, or --cases FILE")
+    if given["engine"] == "cpu":
+        raise click.UsageError(
+            "the speed of the engine cpu is the node's own: measure it with `homeport bench`"
+        )
     from homeport.commands.cases_view import throughput_view
     from homeport.sizing.types import Load
 
@@ -171,7 +175,7 @@ def startup(ctx: click.Context, **given: Any) -> int:
         storage=given["storage"],
         loader=given["loader"],
         compile_cached=given["compile_cached"],
-        eager=given["eager"] or None,
+        eager=given["eager"] or given["engine"] == "cpu" or None,  # as it is rendered
         download_s=given["download_s"],
         network_gib_s=given["network_gib_s"],
         storage_gib_s=given["storage_gib_s"],
@@ -185,6 +189,10 @@ def _one(given: dict[str, Any]) -> "One":
     from homeport.commands.cases_view import one
     from homeport.sizing.types import Settings
 
+    if given["engine"] == "cpu":
+        if given["gpu"] not in (None, "CPU"):
+            raise click.UsageError(f"the engine cpu has no kernels for a {given['gpu']}: leave --gpu out")
+        given = {**given, "gpu": "CPU"}
     missing = [f"--{name}" for name in ("model", "gpu") if given[name] is None]
     if missing:
         raise click.UsageError(f"give {' and '.join(missing)}, or --cases FILE")

@@ -119,7 +119,8 @@ def size_view(out: Output, case: One, fmt: Format, *, explain: bool) -> bool:
     )
     left = memory.usable_gib - sum(gib for _, gib in parts)
     rows = [[name, f"{gib:.2f}", _bar(gib, memory.usable_gib)] for name, gib in (*parts, ("left", left))]
-    out.table(["one GPU", "GiB", f"of {memory.usable_gib:.2f} GiB usable"], rows, right=[1])
+    of_what = "the pod" if case.gpu.kind == "cpu" else "one GPU"
+    out.table([of_what, "GiB", f"of {memory.usable_gib:.2f} GiB usable"], rows, right=[1])
     out.data(
         f"\n{memory.kv_cache_tokens:,} KV tokens in the replica: "
         f"{memory.max_concurrency:.1f} requests of {memory.max_model_len:,} tokens"

@@ -4,22 +4,19 @@ import math
 
 import msgspec
 
-from homeport.catalog.architecture_types import Architecture
+from homeport.catalog.gpus import gpu
 from homeport.engines.types import Launch, Release
 from homeport.planning.decide import launch as launch_of
 from homeport.planning.hardware import LOCAL
 from homeport.planning.precision import own_label
 from homeport.planning.types import Decision, ModelPlan, ModelSource
 from homeport.planning.workload import peak_requests_per_s
+from homeport.sizing import memory_cpu
 from homeport.sizing.types import Settings, Startup
 from homeport.spec.models import ModelSpec, Target
 
 SMALL_GIB = 4.0
 """Weights that a laptop's memory holds beside everything else (an assumption)."""
-KV_GIB = (1, 8)
-"""Least and most GiB of KV cache on a CPU (an assumption)."""
-ENGINE_GIB = 3
-"""What vLLM's three processes take beside weights and cache: 2.9 GB (vLLM 0.32.0 on a CPU, measured)."""
 CPU_START_S = (60.0, 180.0)
 """Seconds to readiness without a download: 51 to 76 on two cores (vLLM 0.32.0, measured); the high end is assumed."""
 NETWORK_GIB_S = (0.3, 0.04)
@@ -54,22 +51,25 @@ def on_cpu(
 ) -> ModelPlan:
     """Plan a model on vLLM's CPU build. Its speed is the node's, so it is unknown here."""
     weights_gib = source.weight_bytes / 2**30
-    kv_gib = _kv_gib(source.architecture, max_model_len)
     settings = _settings(model, release, max_model_len)
+    cache = memory_cpu.cache(source.architecture, gpu("CPU"), settings)
+    least, most = memory_cpu.KV_GIB
     made = launch_of(model, source, settings)
     download = weights_gib if model.weights.source == "hub" else 0.0
     decided = [
         *decisions,
         Decision(
             field="KV cache",
-            value=f"{kv_gib} GiB",
-            because=f"two requests of {max_model_len:,} tokens, between {KV_GIB[0]} and {KV_GIB[1]} GiB",
+            value=f"{cache.gib} GiB",
+            because=f"{cache.tokens:,} tokens: room for two requests of {max_model_len:,}, {least} to {most} GiB"
+            if cache.tokens >= 2 * max_model_len
+            else f"{cache.tokens:,} tokens: room for one request of {max_model_len:,}; for two it would be more than {most} GiB",
             assumption=True,
         ),
     ]
     return _without_gpu(
         model, source, release, settings,
-        launch=msgspec.structs.replace(made, cpu_kv_cache_gib=kv_gib, memory_fraction=None),
+        launch=msgspec.structs.replace(made, cpu_kv_cache_gib=cache.gib, memory_fraction=None),
         startup=Startup(
             download_s=download / NETWORK_GIB_S[0],
             weights_load_s=None, compile_s=None, cuda_graph_capture_s=None, init_engine_s=None, rest_s=None,
@@ -77,7 +77,7 @@ def on_cpu(
             ready_s_interval=(CPU_START_S[0], CPU_START_S[1] + download / NETWORK_GIB_S[1]),
         ),
         cpu_request="2",
-        memory_gib=math.ceil(weights_gib + kv_gib + ENGINE_GIB),
+        memory_gib=math.ceil(weights_gib + cache.gib + memory_cpu.ENGINE_GIB),
         decisions=decided,
         warnings=("the CPU engine's speed is the node's own, so it is not known here: it is for trying, not for load",),
     )  # fmt: skip
@@ -126,11 +126,6 @@ def simulated(
         considered=real.considered,
         usd_per_month=real.usd_per_month,
     )
-
-
-def _kv_gib(arch: Architecture, max_model_len: int) -> int:
-    wanted = arch.kv_bytes_per_token(2.0) * max_model_len * 2 / 2**30
-    return min(KV_GIB[1], max(KV_GIB[0], math.ceil(wanted)))
 
 
 def _settings(model: ModelSpec, release: Release, max_model_len: int) -> Settings:

@@ -224,8 +224,14 @@ def tightest(ranks: tuple[Rank, ...]) -> Rank:
 def size(arch: Architecture, gpu: Gpu, settings: Settings, fitted: Fitted = FITTED) -> Memory:
     """What one GPU holds, the KV cache's tokens, and whether the engine comes up with exactly these settings.
 
-    `fitted` replaces the figures that were fitted to measurements.
+    `fitted` replaces the figures that were fitted to measurements. The engine `cpu` is answered for its pod.
     """
+    if settings.engine == "cpu":
+        from homeport.sizing import memory_cpu
+
+        if gpu.kind != "cpu":
+            return _nothing(f"the engine cpu has no kernels for a {gpu.id}: its GPU is called CPU", 0.0, 0)
+        return memory_cpu.size(arch, gpu, settings)
     usable, unknown = usable_gib(gpu)
     why = refusal(arch, gpu, settings) if usable else unknown
     length = settings.max_model_len or arch.context_tokens or const.UNKNOWN_CONTEXT_TOKENS

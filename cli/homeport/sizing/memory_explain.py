@@ -14,6 +14,10 @@ def explain_memory(arch: Architecture, gpu: Gpu, settings: Settings) -> list[Ter
     """Every step of `size`, in order; a single sentence where the model can't be divided."""
     from homeport.sizing.memory import budget, size, tightest, usable_gib
 
+    if settings.engine == "cpu" and gpu.kind == "cpu":
+        from homeport.sizing import memory_cpu
+
+        return memory_cpu.explain(arch, gpu, settings)
     memory = size(arch, gpu, settings)
     usable, note = usable_gib(gpu)
     terms = [_term("usable memory", f"what an engine sees on {gpu.id}", usable, "GiB", note or gpu.source)]
