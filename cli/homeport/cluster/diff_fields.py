@@ -124,12 +124,11 @@ def _differing(
 
 def removed(live: Mapping[str, Any], before: FieldSet, ours: FieldSet) -> Iterator[Field]:
     """Yield what was applied `before`, is not rendered any more, still stands, and nobody else wants."""
-    others = [e.get("fieldsV1") or {} for e in entries(live) if not is_applier(e)]
-    yield from _removed(live, before, ours, others, ())
+    yield from _removed(live, before, ours, entries(live), ())
 
 
 def _removed(
-    live: Any, before: FieldSet, ours: FieldSet, others: Sequence[FieldSet], path: Path
+    live: Any, before: FieldSet, ours: FieldSet, owned: Sequence[Mapping[str, Any]], path: Path
 ) -> Iterator[Field]:
     for step in before:
         if step == ".":
@@ -138,9 +137,20 @@ def _removed(
         if value is MISSING or here == ("f:metadata", "f:annotations", f"f:{LAST_APPLIED}"):
             continue
         if step in ours:
-            yield from _removed(value, before[step], ours[step], others, here)
-        elif not any(has(fields, here) for fields in others):
+            yield from _removed(value, before[step], ours[step], owned, here)
+            continue
+        wanted = any(not is_applier(entry) and has(entry.get("fieldsV1") or {}, here) for entry in owned)
+        # An empty map was applied, and others put something into it: their entries are not ours to remove.
+        filled = not before[step] and any(at(entry.get("fieldsV1") or {}, here) for entry in owned)
+        if not wanted and not filled:
             yield Field(path=path_text(here), change="remove", live=restricted(value, before[step]))
+
+
+def at(fields: FieldSet, path: Path) -> FieldSet:
+    """What a set holds below a path; an empty one where the path ends or is not there."""
+    for step in path:
+        fields = fields.get(step) or {}
+    return fields
 
 
 def child(value: Any, step: str) -> Any:

@@ -11,6 +11,7 @@ from msgspec.structs import fields
 
 from homeport.catalog.types import ApiPrice, Gpu, Instance, Model
 from homeport.cluster.bench_answer import Bench
+from homeport.commands.answers_diff import Diff
 from homeport.commands.answers_scaling import PlannedScaling
 from homeport.commands.output import SCHEMA_VERSION
 from homeport.engines.types import Release
@@ -417,6 +418,7 @@ ANSWERS: dict[str, type[Struct]] = {
     "engines list": EnginesList,
     "prices list": PricesList,
     "prices show": PricesList,
+    "diff": Diff,
 }
 
 
