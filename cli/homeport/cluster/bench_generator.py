@@ -53,14 +53,14 @@ def find(given: str | None) -> Path:
             raise EnvironmentProblem(
                 f"'{given}' is no program", help=f"install the load generator: {INSTALL}"
             )
-        return Path(found)
+        return Path(found).absolute()
     found = shutil.which(PROGRAM, path=str(Path(sys.executable).parent)) or shutil.which(PROGRAM)
     if found is None:
         raise EnvironmentProblem(
             f"`homeport bench` needs the load generator {PROGRAM}, which is not on PATH",
             help=f"install it: {INSTALL}",
         )
-    return Path(found)
+    return Path(found).absolute()
 
 
 def run(

@@ -105,7 +105,7 @@ def words_for(tokens: float, endpoint: Endpoint) -> int:
 def factors(count: int, p99_to_mean: float, source: random.Random) -> list[float]:
     """Lengths relative to the mean of 1: a log-normal distribution with the given 99th percentile.
 
-    Each block of 20 holds the middles of 20 equally likely slices, shuffled and scaled to a mean of 1. A percentile
+    Each block of 20 holds the middles of 20 equally likely slices in random order, scaled to a mean of 1. A percentile
     beyond exp(z^2 / 2) of the mean (15 times) can't be had of a log-normal distribution: the widest one stands for it.
     """
     z = NormalDist().inv_cdf(0.99)
@@ -116,9 +116,12 @@ def factors(count: int, p99_to_mean: float, source: random.Random) -> list[float
     mean = sum(slices) / BLOCK
     found: list[float] = []
     while len(found) < count:
-        block = [value / mean for value in slices]
-        source.shuffle(block)
-        found += block
+        # A long one with a short one, so that also a few requests are near the mean.
+        pairs = [[slices[i] / mean, slices[-1 - i] / mean] for i in range(BLOCK // 2)]
+        source.shuffle(pairs)
+        for pair in pairs:
+            source.shuffle(pair)
+            found += pair
     return found[:count]
 
 
