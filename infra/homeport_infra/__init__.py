@@ -1,8 +1,11 @@
 """Pulumi components of homeport: the rendered objects as resources, GPU node pools and the platform."""
 
-from homeport_infra.model_server import ModelServer, ModelServerArgs
-from homeport_infra.node_pool import GpuNodePool, GpuNodePoolArgs
-from homeport_infra.platform import Platform, PlatformArgs
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from homeport_infra.model_server import ModelServer, ModelServerArgs
+    from homeport_infra.node_pool import GpuNodePool, GpuNodePoolArgs
+    from homeport_infra.platform import Platform, PlatformArgs
 
 __all__ = [
     "GpuNodePool",
@@ -12,3 +15,14 @@ __all__ = [
     "Platform",
     "PlatformArgs",
 ]
+_HOMES = {"ModelServer": "model_server", "GpuNodePool": "node_pool", "Platform": "platform"}
+
+
+def __getattr__(name: str) -> Any:
+    # The bill and the policies are pure functions: who asks only for them does not wait for pulumi's import.
+    home = _HOMES.get(name.removesuffix("Args"))
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{home}"), name)

@@ -1,122 +1,250 @@
 """`preview`, `up` and `destroy` through Pulumi's Automation API, with the same program as `pulumi up` by hand."""
 
-import os
 import re
-import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from pulumi import automation
 
-from homeport.errors import EnvironmentProblem
+from homeport.errors import EnvironmentProblem, HomeportError
 from homeport.planning.types import Plan
+from homeport_infra import kept, reach, state
+from homeport_infra.events import Event, Recorder, Step
+from homeport_infra.failures import Stopped, failure, last_line
+from homeport_infra.process import Cli, needed
 from homeport_infra.program import deploy
 from homeport_infra.settings import Settings
 
 PROJECT = "homeport"
+Operation = Literal["preview", "up", "destroy"]
+MUTABLE = {"PULUMI_K8S_ENABLE_CONFIGMAP_MUTABLE": "true", "PULUMI_K8S_ENABLE_SECRET_MUTABLE": "true"}
+"""Changed data is an update in place: else the provider deletes what running pods have mounted and makes it anew."""
+FORCE = {"PULUMI_K8S_ENABLE_PATCH_FORCE": "true"}
+ADOPT = {"PULUMI_K8S_UPSERT_EXISTING_OBJECTS": "true", **FORCE}
+EARLIER = "pulumi-kubernetes-"
+"""How the Kubernetes provider names itself as a field manager; a random end follows."""
 
 
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operation came to: how many resources it changed, by kind of change, and the stack's outputs."""
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do with which stack.
+
+    `backend` "" is PULUMI_BACKEND_URL, else a folder of the user. `targets` are names of models or URNs (with wildcards);
+    empty is everything. `refresh` looks at the cluster first, `adopt` takes over objects that exist and fields that others
+    own. `delete_weights` lets a destroy remove the claims that hold weights. `kubeconfig` and `context` "" are those of the
+    environment.
+    """
+
+    operation: Operation
+    stack: str = "dev"
+    backend: str = ""
+    targets: tuple[str, ...] = ()
+    refresh: bool = False
+    adopt: bool = False
+    delete_weights: bool = False
+    kubeconfig: str = ""
+    context: str = ""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operation came to.
+
+    `changes` are counts by kind, `steps` what happens to each resource, `drifted` what was found changed by others (only
+    with `refresh`). `before` are the stack's outputs before, `outputs` those after an `up`; secrets read "[secret]". `kept`
+    are the volumes of weights that a destroy left, `resumed` what a run that was cut off had been doing.
+    """
 
     stack: str
     changes: dict[str, int]
+    steps: tuple[Step, ...]
+    drifted: tuple[Step, ...]
+    before: dict[str, Any]
     outputs: dict[str, Any]
+    kept: tuple[kept.Volume, ...]
+    resumed: tuple[state.Interrupted, ...]
 
 
-def pulumi_cli() -> str | None:
-    """The path of the pulumi program, if it is installed."""
-    return shutil.which("pulumi")
+def run(request: Request, plan: Plan, settings: Settings, listen: Callable[[Event], None]) -> Outcome:
+    """Run one operation on a stack; `listen` gets the events as they happen.
 
-
-def state_folder() -> Path:
-    """Where state is kept unless PULUMI_BACKEND_URL says otherwise: a folder of the user."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "homeport" / "pulumi"
-
-
-def run(
-    operation: str,
-    plan: Plan,
-    settings: Settings,
-    stack_name: str,
-    on_output: Callable[[str], None],
-) -> Operation:
-    """Run "preview", "up" or "destroy" on a stack. Lines of progress go to `on_output`.
-
-    Raises EnvironmentProblem where the CLI, a plugin, the passphrase or the cluster is missing.
+    Raises EnvironmentProblem where the CLI, a plugin, the passphrase, the lock or the cluster stands in the way, Stopped
+    where the user stopped it, and what `deploy` raises.
     """
-    if pulumi_cli() is None:
+    needed(request.operation)
+    recorder = Recorder(listen)
+    _reachable(request, plan, settings, recorder)
+    env = state.environment(request.operation, request.backend)
+    backend = env["PULUMI_BACKEND_URL"]
+    wrong: list[HomeportError] = []
+
+    def program() -> None:
+        try:
+            deploy(plan, settings)
+        except HomeportError as error:
+            wrong.append(error)
+            raise
+
+    cli = Cli()
+    with (
+        _explained(request, backend, cli, recorder, wrong),
+        tempfile.TemporaryDirectory(prefix="homeport-") as folder,
+        cli.passing_signals(recorder.say),
+    ):
+        for holder in state.break_dead_locks(backend, PROJECT, request.stack):
+            recorder.say(f"{holder} held the lock of stack {request.stack} and is gone: the lock is removed")
+        # A stack that nobody made has nothing to destroy: it is not made for that.
+        find = (
+            automation.select_stack if request.operation == "destroy" else automation.create_or_select_stack
+        )
+        if request.kubeconfig:
+            env["KUBECONFIG"] = str(Path(request.kubeconfig).expanduser().absolute())
+        options = automation.LocalWorkspaceOptions(
+            work_dir=folder, env_vars={**env, **MUTABLE}, pulumi_command=cli
+        )
+        stack = find(stack_name=request.stack, project_name=PROJECT, program=program, opts=options)
+        return _operate(request, stack, cli, recorder)
+
+
+def _reachable(request: Request, plan: Plan, settings: Settings, recorder: Recorder) -> None:
+    """Say that no cluster answers: an error where one is to be changed, a warning in a preview.
+
+    A stack of nodes alone, or one that makes its cluster, needs none to start with.
+    """
+    if settings.create_cluster or set(settings.layers_of(plan)) == {"cluster"}:
+        return
+    why = reach.unreachable(request.kubeconfig, request.context)
+    if why is None:
+        return
+    if request.operation != "preview":
         raise EnvironmentProblem(
-            f"`homeport {operation}` needs the pulumi program, which is not on PATH",
-            help="install it: https://www.pulumi.com/docs/install/",
+            f"no cluster can be reached: {why}",
+            help="start the cluster, or name it with --kubeconfig and --context",
         )
-    try:
-        stack = automation.create_or_select_stack(
-            stack_name=stack_name,
-            project_name=PROJECT,
-            program=lambda: _program(plan, settings),
-            opts=automation.LocalWorkspaceOptions(env_vars=environment(operation)),
-        )
-        result = getattr(stack, operation)(on_output=on_output, color="never")
-    except automation.InlineSourceRuntimeError as error:
-        raise EnvironmentProblem(f"the program failed: {_last_line(str(error))}") from error
-    except automation.CommandError as error:
-        raise failure(operation, str(error)) from error
-    changes = result.change_summary if operation == "preview" else result.summary.resource_changes
-    outputs = (
-        {}
-        if operation != "up"
-        else {k: "[secret]" if v.secret else v.value for k, v in result.outputs.items()}
+    recorder.say(
+        f"no cluster can be reached: {why}; the preview shows what would be made, unchecked", "warning"
     )
-    return Operation(
-        stack=stack_name,
-        changes={str(getattr(k, "value", k)): v for k, v in (changes or {}).items()},
+
+
+def _operate(request: Request, stack: automation.Stack, cli: Cli, recorder: Recorder) -> Outcome:
+    exported = stack.export_stack()
+    deployment: Mapping[str, Any] = exported.deployment or {}
+    # With the stack's own salt the CLI sees a wrong passphrase even where the state holds no secret yet.
+    salt = state.salt(deployment)
+    if salt:
+        stack.workspace.save_stack_settings(request.stack, automation.StackSettings(encryption_salt=salt))
+    if request.context:
+        stack.set_config("kubernetes:context", automation.ConfigValue(value=request.context))
+    resumed = tuple(state.cut_off(deployment))
+    if request.operation != "preview":
+        _prepare(request, stack, exported, resumed)
+    if request.adopt:
+        stack.workspace.env_vars = {**stack.workspace.env_vars, **ADOPT}
+    common: dict[str, Any] = {"color": "never", "on_event": recorder}
+    if request.refresh:
+        common["refresh"] = True
+    targets = [url for name in request.targets for url in target(name)]
+    if targets:
+        common |= {"target": targets, "target_dependents": request.operation == "destroy"}
+    volumes: tuple[kept.Volume, ...] = ()
+    outputs: dict[str, Any] = {}
+    if request.operation == "destroy":
+        if not request.delete_weights and not targets:
+            volumes = kept.volumes(deployment)
+            spared = kept.spared(deployment)
+            cli.more["destroy"] = tuple(text for urn in spared for text in ("--exclude", urn))
+        stack.destroy(show_secrets=False, **common)
+    elif request.operation == "up":
+        made = _up(stack, recorder, common)
+        outputs = {key: "[secret]" if value.secret else value.value for key, value in made.outputs.items()}
+    else:
+        stack.preview(**common)
+    return Outcome(
+        stack=request.stack,
+        changes=recorder.changes,
+        steps=recorder.steps,
+        drifted=tuple(recorder.drifted),
+        before=state.stack_outputs(deployment),
         outputs=outputs,
+        kept=volumes,
+        resumed=resumed,
     )
 
 
-def _program(plan: Plan, settings: Settings) -> None:
-    deploy(plan, settings)
+def _up(stack: automation.Stack, recorder: Recorder, common: dict[str, Any]) -> automation.UpResult:
+    """Deploy; once more where all that stood in the way were fields of an earlier Pulumi run.
 
-
-def environment(operation: str) -> dict[str, str]:
-    """What the CLI needs that the user has not set: a local backend, and no question about updates.
-
-    Raises EnvironmentProblem without a passphrase: the state's secrets are always encrypted.
+    The provider names itself anew for each object that it creates, so what a lost or adopted run made belongs to a
+    manager that nobody is any more.
     """
-    found = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
-    if "PULUMI_BACKEND_URL" in os.environ:
-        return found
-    if not ({"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & set(os.environ)):
-        raise EnvironmentProblem(
-            f"`homeport {operation}` needs a passphrase that encrypts the secrets in its state",
-            help="set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE, or PULUMI_BACKEND_URL to use another backend",
-        )
-    folder = state_folder()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return {**found, "PULUMI_BACKEND_URL": folder.as_uri()}
+    try:
+        return stack.up(show_secrets=False, **common)
+    except automation.CommandError:
+        managers = set(re.findall(r'conflicts? with "([^"]+)"', "\n".join(recorder.errors)))
+        if not managers or not all(name.startswith(EARLIER) for name in managers):
+            raise
+    recorder.say("fields of an earlier run of Pulumi are taken over")
+    recorder.errors.clear()
+    stack.workspace.env_vars = {**stack.workspace.env_vars, **FORCE}
+    return stack.up(show_secrets=False, **common)
 
 
-def failure(operation: str, output: str) -> EnvironmentProblem:
-    """Say in a sentence what the CLI's output means: a missing plugin is named with the command that installs it."""
-    plugin = re.search(r"resource plugin '(?:pulumi-resource-)?([\w-]+)' at version (v[\w.-]+)", output)
-    if plugin:
-        name, version = plugin.groups()
-        return EnvironmentProblem(
-            f"`homeport {operation}` needs Pulumi's plugin '{name}' {version}, which could not be downloaded",
-            help=f"pulumi plugin install resource {name} {version}",
-        )
-    return EnvironmentProblem(
-        f"pulumi {operation} failed: {_last_line(output)}",
-        help="its messages are above; the state is kept, so that the same command goes on from there",
-    )
+def _prepare(
+    request: Request,
+    stack: automation.Stack,
+    exported: automation.Deployment,
+    resumed: tuple[state.Interrupted, ...],
+) -> None:
+    """Set right in the state what a cut-off run left, so that this one goes on.
+
+    An object of the cluster that was being created may exist or not: this run takes it over if it does. A cloud's resource
+    cannot be taken over so: the engine goes on warning of it until it is imported or gone.
+    """
+    deployment = dict(exported.deployment or {})
+    clear = [r for r in resumed if r.operation != "creating" or r.token.startswith("kubernetes:")]
+    changed = False
+    if clear:
+        urns = {r.urn for r in clear}
+        deployment["pending_operations"] = [
+            p for p in deployment["pending_operations"] if p["resource"]["urn"] not in urns
+        ]
+        changed = True
+    if any(r.operation == "creating" for r in clear):
+        stack.workspace.env_vars = {**stack.workspace.env_vars, **ADOPT}
+    if request.operation == "destroy" and request.delete_weights:
+        changed = kept.release(deployment) or changed
+    if changed:
+        stack.import_stack(automation.Deployment(version=exported.version, deployment=deployment))
 
 
-def _last_line(text: str) -> str:
-    """The last line of the CLI's output that says something."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    wrong = [line for line in lines if line.startswith("error:")]
-    return (wrong or lines or ["no message"])[-1]
+def target(name: str) -> Iterator[str]:
+    """The URNs that a target names: a model's own (its component and all in it) and its namespace, or a URN as it is."""
+    if name.startswith("urn:") or "*" in name:
+        yield name
+        return
+    yield f"**homeport:index:ModelServer::{name}"
+    yield f"**homeport:index:ModelServer$**::{name}-*"
+    yield "**kubernetes:core/v1:Namespace::namespace-*"
+
+
+@contextmanager
+def _explained(
+    request: Request, backend: str, cli: Cli, recorder: Recorder, wrong: list[HomeportError]
+) -> Iterator[None]:
+    """Turn what the SDK raises into a sentence."""
+    try:
+        yield
+    except (automation.CommandError, automation.InlineSourceRuntimeError, KeyboardInterrupt) as error:
+        if wrong:
+            raise wrong[0] from None
+        if cli.interrupted:
+            raise Stopped(
+                f"stopped; what was done is in the state of stack {request.stack}",
+                help="the same command goes on from there",
+            ) from error
+        if isinstance(error, automation.InlineSourceRuntimeError):
+            raise EnvironmentProblem(f"the program failed: {last_line(str(error))}") from error
+        text = "\n".join((*recorder.errors, str(error)))
+        raise failure(request.operation, text, stack=request.stack, backend=backend) from error

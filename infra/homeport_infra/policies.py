@@ -158,8 +158,8 @@ def _karpenter(resource: Resource) -> Iterator[tuple[str, str, str]]:
     template = (spec.get("template") or {}).get("spec") or {}
     wants = str(template.get("requirements") or [])
     if "gpu" in wants or GPU in str(template.get("taints") or []):
-        limit = (spec.get("limits") or {}).get(GPU)
-        most = int(limit) if str(limit).isdigit() else None
+        limit = str((spec.get("limits") or {}).get(GPU))
+        most = int(limit) if limit.isdigit() else None
         yield from _taints(resource.name, template.get("taints") or [], most)
 
 

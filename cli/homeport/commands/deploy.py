@@ -1,218 +1,226 @@
 """`homeport preview`, `up` and `destroy`: the same objects as `render`, through Pulumi."""
 
 import sys
-from collections.abc import Callable
-from functools import wraps
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
+from homeport.commands.deploy_options import StackOptions, stack_options
 from homeport.commands.main import common_options, examples, output_option
-from homeport.commands.output import Format, Output
+from homeport.commands.output import Output
 from homeport.commands.specs import SpecOptions, spec_options
 
 if TYPE_CHECKING:
     from homeport.planning.types import Plan
+    from homeport_infra.automation import Operation, Outcome
+    from homeport_infra.bill import Compared
+    from homeport_infra.policies import Violation
 
-
-class StackOptions(msgspec.Struct, frozen=True):
-    """Which stack, and what it holds beside the models."""
-
-    stack: str
-    platform: bool
-    cluster: str
-    location: str
-
-
-def stack_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that choose a stack and its layers; the command gets them as `target: StackOptions`."""
-
-    @wraps(command)
-    def wrapped(*args: Any, stack: str, platform: bool, cluster: str, location: str, **values: Any) -> Any:
-        return command(*args, target=StackOptions(stack, platform, cluster, location), **values)
-
-    made: Callable[..., Any] = wrapped
-    for option in (
-        click.option(
-            "--location", default="", help="Region or zone of the GKE cluster.  [the spec's region]"
-        ),
-        click.option(
-            "--cluster", default="", help="GKE cluster that gets the GPU node pools.  [none are created]"
-        ),
-        click.option("--platform", is_flag=True, help="Also install KEDA and kube-prometheus-stack."),
-        click.option("--stack", default="dev", show_default=True, help="Name of the Pulumi stack."),
-    ):
-        made = option(made)
-    return made
+FINDING = 1
+FORMATS = ("table", "json", "yaml", "jsonl")
+YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 
 @click.command(
     epilog=examples(
         "homeport preview -f homeport.yaml",
-        "homeport preview -f homeport.yaml --stack prod --platform --cluster ml",
+        "homeport preview -f homeport.yaml --stack prod --refresh",
+        "homeport preview -f homeport.yaml --stack platform --layer platform -o json",
     )
 )
 @spec_options
 @stack_options
-@output_option("table", "json", "yaml")
+@output_option(*FORMATS)
 @common_options
 @click.pass_obj
-def preview(out: Output, options: SpecOptions, target: StackOptions, output_format: Format) -> None:
-    """Show what `up` would do, and the month's bill.
+def preview(out: Output, options: SpecOptions, target: StackOptions, output_format: str) -> None:
+    """Show what `up` would do, and the month's bill with its change.
 
-    Prints the plan, its cost and the objects; then, with the pulumi program installed, what would change in the stack.
+    Prints the plan and its cost; then, with the pulumi program installed, what would change in the stack, what is replaced
+    and why, and how long replicas are away. Exits with 1 where a policy does not hold: budget, residency, no-latest-image,
+    gpu-needs-taint-and-limit.
     """
+    from homeport.commands import deploy_view as view
+    from homeport.errors import EnvironmentProblem
     from homeport.planning.plan import Planner
 
     with options.reading() as loaded:
         plan = Planner(options.base_dir, explore=output_format == "table").plan(loaded.spec)
-        _print_preview(out, plan, output_format)
-    run = _runner("preview")
-    result = run("preview", plan, _settings(target), target.stack, _progress(out))
-    out.message(f"stack {result.stack}: {_changes(result.changes)}")
+        if output_format == "table":
+            view.plan(out, plan)
+    problem: EnvironmentProblem | None = None
+    outcome: Outcome | None = None
+    try:
+        outcome = _run(out, "preview", plan, target, output_format)
+    except EnvironmentProblem as error:
+        problem = error
+    compared = _compared(plan, target, outcome)
+    violations = _violations(plan, target, compared, outcome)
+    view.preview(out, plan, compared, outcome, violations, output_format)
+    if problem is not None:
+        raise problem
+    _hold(out, violations, "")
 
 
 @click.command(
     epilog=examples(
-        "homeport up -f homeport.yaml --yes", "homeport up -f homeport.yaml --stack prod --platform --yes"
+        "homeport up -f homeport.yaml --yes",
+        "homeport up -f homeport.yaml --stack prod --only assistant",
+        "homeport up -f homeport.yaml --adopt",
     )
 )
 @spec_options
 @stack_options
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@output_option("table", "json", "yaml")
+@YES
+@output_option(*FORMATS)
 @common_options
 @click.pass_obj
-def up(out: Output, options: SpecOptions, target: StackOptions, *, yes: bool, output_format: Format) -> None:
-    """Deploy with Pulumi: node pools, platform and models, in that order."""
+def up(out: Output, options: SpecOptions, target: StackOptions, *, yes: bool, output_format: str) -> None:
+    """Deploy with Pulumi: nodes, platform and models, in that order.
+
+    Without --yes, shows a preview and asks. Refuses with exit code 1, before anything is changed, where a policy does not
+    hold. After Ctrl-C or a crash, the same command goes on.
+    """
     _operate(out, options, "up", target, yes=yes, output_format=output_format)
 
 
 @click.command(
     epilog=examples(
-        "homeport destroy -f homeport.yaml --yes", "homeport destroy -f homeport.yaml --stack prod --yes"
+        "homeport destroy -f homeport.yaml --yes",
+        "homeport destroy -f homeport.yaml --stack prod --delete-weights --yes",
     )
 )
 @spec_options
 @stack_options
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@output_option("table", "json", "yaml")
+@click.option("--delete-weights", is_flag=True, help="Remove the volumes with downloaded weights too.")
+@YES
+@output_option(*FORMATS)
 @common_options
 @click.pass_obj
 def destroy(
-    out: Output, options: SpecOptions, target: StackOptions, *, yes: bool, output_format: Format
+    out: Output,
+    options: SpecOptions,
+    target: StackOptions,
+    *,
+    delete_weights: bool,
+    yes: bool,
+    output_format: str,
 ) -> None:
-    """Remove what `up` deployed."""
-    _operate(out, options, "destroy", target, yes=yes, output_format=output_format)
+    """Remove what `up` deployed, GPU nodes included; volumes with downloaded weights stay, and are named with their cost."""
+    _operate(
+        out, options, "destroy", target, yes=yes, output_format=output_format, delete_weights=delete_weights
+    )
 
 
 def _operate(
     out: Output,
     options: SpecOptions,
-    operation: str,
+    operation: "Operation",
     target: StackOptions,
     *,
     yes: bool,
-    output_format: Format,
+    output_format: str,
+    delete_weights: bool = False,
 ) -> None:
+    from homeport.commands import deploy_view as view
     from homeport.planning.plan import Planner
 
     with options.reading() as loaded:
         # What stands must be removable, also where the spec's rules forbid it by now.
         plan = Planner(options.base_dir, enforce=operation != "destroy").plan(loaded.spec)
-    run = _runner(operation)
+    _needed(operation)
+    if operation == "up":
+        compared = _compared(plan, target, None)
+        _hold(out, _violations(plan, target, compared, None), "; nothing was changed")
     if not yes:
-        _ask(operation, plan, target.stack)
-    result = run(operation, plan, _settings(target), target.stack, _progress(out))
-    if output_format == "table":
-        out.message(f"stack {result.stack}: {_changes(result.changes)}")
-        for name, value in result.outputs.items():
-            out.data(f"{name}  {value}")
-    else:
-        out.structured(
-            {
-                "schema_version": 1,
-                "stack": result.stack,
-                "changes": result.changes,
-                "outputs": result.outputs,
-            },
-            output_format,
-        )
+        _ask(out, operation, plan, target)
+    outcome = _run(out, operation, plan, target, output_format, delete_weights=delete_weights)
+    view.result(out, operation, plan, target.settings(), outcome, output_format)
 
 
-def _ask(operation: str, plan: "Plan", stack: str) -> None:
-    """Let a person on a terminal confirm; without one, --yes is needed."""
+def _ask(out: Output, operation: "Operation", plan: "Plan", target: StackOptions) -> None:
+    """Show what would change, and let a person on a terminal confirm; without one, --yes is needed."""
     if not sys.stdin.isatty():
         raise click.UsageError(
             f"`homeport {operation}` changes a cluster: give --yes where nobody can be asked"
         )
-    from homeport.costs.inputs import options
-    from homeport.costs.own import self_hosted
+    if operation == "up":
+        from homeport.commands import deploy_view as view
 
-    amount = self_hosted(plan, options(plan.spec.costs)).usd_per_month
-    cost = "unknown" if amount is None else f"at least ${amount:,.0f}"
+        outcome = _run(out, "preview", plan, target, "table")
+        compared = _compared(plan, target, outcome)
+        _hold(out, _violations(plan, target, compared, outcome), "; nothing was changed")
+        out.message(view.changes_text(out, plan, compared, outcome))
     names = ", ".join(m.spec.name for m in plan.models)
-    click.confirm(f"{operation} {names} in stack {stack} ({cost} a month)?", abort=True, err=True)
+    click.confirm(f"{operation} {names} in stack {target.stack}?", abort=True, err=True)
 
 
-def _settings(target: StackOptions) -> Any:
-    from homeport_infra.settings import LAYERS, Settings
-
-    return Settings(
-        layers=LAYERS if target.platform else None, cluster=target.cluster, location=target.location
-    )
-
-
-def _runner(operation: str) -> Callable[..., Any]:
-    """Return the function that runs Pulumi; EnvironmentProblem names what is missing."""
-    from homeport.errors import EnvironmentProblem, MissingExtra
+def _needed(operation: str) -> None:
+    """Raise EnvironmentProblem where the extra or the program is missing."""
+    from homeport.errors import MissingExtra
 
     if find_spec("pulumi") is None or find_spec("pulumi_kubernetes") is None:
         raise MissingExtra(operation, "pulumi")
-    from homeport_infra.automation import pulumi_cli, run
+    from homeport_infra.process import needed
 
-    if pulumi_cli() is None:
-        raise EnvironmentProblem(
-            f"`homeport {operation}` needs the pulumi program, which is not on PATH",
-            help="install it: https://www.pulumi.com/docs/install/",
-        )
-    return run
+    needed(operation)
 
 
-def _progress(out: Output) -> Callable[[str], None]:
-    return lambda line: out.message(line.rstrip("\n"))
+def _run(
+    out: Output,
+    operation: "Operation",
+    plan: "Plan",
+    target: StackOptions,
+    output_format: str,
+    *,
+    delete_weights: bool = False,
+) -> "Outcome":
+    _needed(operation)
+    from homeport.commands.deploy_view import listener
+    from homeport_infra.automation import Request, run
 
-
-def _changes(changes: dict[str, int]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(changes.items())) or "nothing to change"
-
-
-def _print_preview(out: Output, plan: "Plan", output_format: Format) -> None:
-    from homeport.manifests.parsing import load
-    from homeport.manifests.render import documents
-
-    rendered = documents(plan)
-    if output_format != "table":
-        from homeport.planning.output import plan_values
-
-        values = plan_values(plan)
-        values["objects"] = [load(document.text) for document in rendered]
-        out.structured(values, output_format)
-        return
-    from homeport.commands.plan_view import view
-
-    out.data(view(plan, out, explain=False, show_all=False))
-    from homeport.costs.inputs import options
-    from homeport.costs.own import self_hosted
-
-    bill = self_hosted(plan, options(plan.spec.costs))
-    known = "unknown" if bill.usd_per_month is None else f"${bill.usd_per_month:,.0f} a month"
-    out.data(
-        f"\n{out.style('bill', bold=True)}  {'at least ' if bill.at_least and bill.usd_per_month else ''}{known}\n"
+    request = Request(
+        operation=operation,
+        stack=target.stack,
+        backend=target.backend,
+        targets=target.only,
+        refresh=target.refresh,
+        adopt=target.adopt,
+        delete_weights=delete_weights,
+        kubeconfig=target.kubeconfig,
+        context=target.context,
     )
-    out.table(
-        ("object", "namespace", "name"),
-        [(f"{d.api_version}/{d.kind}", d.namespace or "", d.name) for d in rendered],
-    )
+    return run(request, plan, target.settings(), listener(out, operation, output_format))
+
+
+def _compared(plan: "Plan", target: StackOptions, outcome: "Outcome | None") -> "Compared":
+    from homeport_infra.bill import compare, stack_bill
+
+    before: dict[str, Any] = outcome.before if outcome else {}
+    return compare(stack_bill(plan, target.settings()), before)
+
+
+def _violations(
+    plan: "Plan", target: StackOptions, compared: "Compared", outcome: "Outcome | None"
+) -> "list[Violation]":
+    if find_spec("pulumi") is None:
+        return []
+    from homeport_infra import checks
+
+    if outcome is not None:
+        return checks.registered(outcome.steps, plan, target.settings(), compared.bill)
+    return checks.rendered(plan, target.settings(), compared.bill)
+
+
+def _hold(out: Output, violations: "list[Violation]", also: str) -> None:
+    """Say what does not hold; exit with 1 where it is mandatory."""
+    for found in violations:
+        where = f"{found.resource}: " if found.resource else ""
+        text = f"policy {found.policy}: {where}{found.message}"
+        if found.enforcement == "mandatory":
+            out.error(f"{text}{also}", found.help)
+        else:
+            out.warn(text)
+    if any(found.enforcement == "mandatory" for found in violations):
+        click.get_current_context().exit(FINDING)

@@ -11,6 +11,7 @@ import secrets as randomness
 import sys
 import threading
 from concurrent import futures
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -367,14 +368,19 @@ def comparable(inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def serve() -> None:
-    """Serve on a free port of loopback; say it on stdout, as the engine expects."""
+    """Serve on a free port of loopback; say it on stdout, as the engine expects. End with the engine."""
+    engine = os.getppid()
     unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=32), options=unlimited)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
-    server.wait_for_termination()
+    with suppress(KeyboardInterrupt):
+        # An engine that was killed stops nobody: its plugins see that they have another parent.
+        while os.getppid() == engine:
+            server.wait_for_termination(timeout=1)
+    server.stop(0)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,145 @@
+"""The engine's events as steps: what happens to which resource, which fields changed, and what is said meanwhile."""
+
+from collections.abc import Callable, Mapping
+from time import time
+from typing import Any, Literal
+
+import msgspec
+from pulumi.automation import events
+
+Verb = Literal["create", "update", "replace", "delete", "same", "read", "refresh", "import"]
+VERBS: dict[str, Verb] = {
+    "create": "create",
+    "update": "update",
+    "replace": "replace",
+    "create-replacement": "replace",
+    "delete-replaced": "replace",
+    "delete": "delete",
+    "same": "same",
+    "read": "read",
+    "read-replacement": "read",
+    "refresh": "refresh",
+    "discard": "delete",
+    "discard-replaced": "replace",
+    "remove-pending-replace": "replace",
+    "import": "import",
+    "import-replacement": "import",
+}
+EPILOGUES = ("update failed", "preview failed", "destroy failed")
+"""What the engine says at the end of a run whose error it has told already."""
+AMBIENT = "using pulumi-resource-"
+"""A warning of the CLI about a plugin on PATH; it is there because somebody put it there."""
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """What happens to one resource. `changed` are the paths of fields, `forcing` those that make it be replaced.
+
+    `old` and `new` are its inputs before and after, secrets left out by the engine.
+    """
+
+    verb: Verb
+    urn: str
+    token: str
+    name: str
+    changed: tuple[str, ...] = ()
+    forcing: tuple[str, ...] = ()
+    old: Mapping[str, Any] | None = None
+    new: Mapping[str, Any] | None = None
+
+    @property
+    def label(self) -> str:
+        """The resource for a person: `Deployment support/assistant`, or the kind and its Pulumi name."""
+        kind = self.token.rpartition(":")[2]
+        meta = (self.new or self.old or {}).get("metadata")
+        if not isinstance(meta, Mapping) or "name" not in meta:
+            return f"{kind} {self.name}"
+        place = f"{meta['namespace']}/" if meta.get("namespace") else ""
+        return f"{kind} {place}{meta['name']}"
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that happened: `event` is "start", "done", "failed" (of a step) or "message"."""
+
+    event: Literal["start", "done", "failed", "message"]
+    time: int
+    step: Step | None = None
+    severity: str | None = None
+    text: str | None = None
+
+
+class Recorder:
+    """Takes the engine's events; keeps the steps and the errors, and tells a listener of each."""
+
+    def __init__(self, listen: Callable[[Event], None]) -> None:
+        """`listen` is called in the thread that reads the engine's log."""
+        self._listen = listen
+        self._steps: dict[str, Step] = {}
+        self.drifted: list[Step] = []
+        self.errors: list[str] = []
+        self.changes: dict[str, int] = {}
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What happens to each resource of the program, in the order of the engine."""
+        return tuple(s for s in self._steps.values() if not s.token.startswith("pulumi:"))
+
+    def __call__(self, event: events.EngineEvent) -> None:
+        """Take one event."""
+        if event.resource_pre_event:
+            self._step("start", event.timestamp, event.resource_pre_event.metadata)
+        elif event.res_outputs_event:
+            self._step("done", event.timestamp, event.res_outputs_event.metadata)
+        elif event.res_op_failed_event:
+            self._step("failed", event.timestamp, event.res_op_failed_event.metadata)
+        elif event.diagnostic_event:
+            self._message(event.timestamp, event.diagnostic_event)
+        elif event.summary_event:
+            found = event.summary_event.resource_changes or {}
+            self.changes = {str(getattr(kind, "value", kind)): count for kind, count in found.items()}
+
+    def say(self, text: str, severity: str = "notice") -> None:
+        """Tell the listener something that the engine does not know."""
+        self._listen(Event(event="message", time=int(time()), severity=severity, text=text))
+
+    def _step(
+        self, what: Literal["start", "done", "failed"], at: int, metadata: events.StepEventMetadata
+    ) -> None:
+        step = _step(metadata)
+        if step.verb == "refresh":
+            if step.changed:
+                self.drifted.append(step)
+            return
+        known = self._steps.get(step.urn)
+        # A replacement is told in three steps; the one that knows the fields says most.
+        if known is None or len(step.changed) >= len(known.changed):
+            self._steps[step.urn] = step
+        if step.verb != "same" and not step.token.startswith("pulumi:"):
+            self._listen(Event(event=what, time=at, step=step))
+
+    def _message(self, at: int, found: events.DiagnosticEvent) -> None:
+        text = found.message.strip()
+        if not text or text in EPILOGUES or found.severity == "debug" or AMBIENT in text or found.ephemeral:
+            return
+        if found.severity == "error":
+            self.errors.append(text)
+        self._listen(Event(event="message", time=at, severity=found.severity, text=text))
+
+
+def _step(metadata: events.StepEventMetadata) -> Step:
+    detailed = metadata.detailed_diff or {}
+    forcing = tuple(
+        path
+        for path, diff in detailed.items()
+        if str(getattr(diff.diff_kind, "value", "")).endswith("replace")
+    )
+    operation = str(getattr(metadata.op, "value", metadata.op))
+    return Step(
+        verb=VERBS.get(operation, "update"),
+        urn=metadata.urn,
+        token=metadata.type,
+        name=metadata.urn.rpartition("::")[2],
+        changed=tuple(detailed) or tuple(metadata.diffs or ()),
+        forcing=forcing or tuple(metadata.keys or ()),
+        old=metadata.old.inputs if metadata.old else None,
+        new=metadata.new.inputs if metadata.new else None,
+    )
