@@ -61,9 +61,9 @@ def on_cpu(
         Decision(
             field="KV cache",
             value=f"{cache.gib} GiB",
-            because=f"{cache.tokens:,} tokens: room for two requests of {max_model_len:,}, {least} to {most} GiB"
+            because=f"{cache.tokens:,} tokens hold two requests of {max_model_len:,}; between {least} and {most} GiB"
             if cache.tokens >= 2 * max_model_len
-            else f"{cache.tokens:,} tokens: room for one request of {max_model_len:,}; for two it would be more than {most} GiB",
+            else f"{cache.tokens:,} tokens hold one request of {max_model_len:,}; two would take more than {most} GiB",
             assumption=True,
         ),
     ]
