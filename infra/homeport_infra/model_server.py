@@ -17,7 +17,7 @@ PHASES = (
     ("ServiceAccount", "ConfigMap", "NetworkPolicy", "PersistentVolume", "PersistentVolumeClaim"),
     ("Job",),
     ("Service", "Deployment", "LeaderWorkerSet"),
-    ("PodDisruptionBudget", "Ingress", "HTTPRoute", "ScaledObject", "PodMonitor"),
+    ("PodDisruptionBudget", "Ingress", "HTTPRoute", "ScaledObject", "HorizontalPodAutoscaler", "PodMonitor"),
 )
 MARGIN_S = 60
 LEAST_TIMEOUT_S = 600

@@ -188,3 +188,6 @@ def test_replicas_to_zero_are_watched_and_cooled_down(model) -> None:
     assert made.cooldown.value == made.down_window.value
     assert 5 <= made.polling.value <= 30
     assert made.fallback_replicas.value >= 1
+    # a minute of the HPA's readings and of KEDA's own
+    assert made.fallback_failures.value == int(4 + 60 / made.polling.value) - 1
+    assert scaling.scaling(model).fallback_failures.value == 3

@@ -183,6 +183,7 @@ class _Computed:
         self.headroom = self._headroom()
         down, threshold = self._down_window(), self._threshold()
         to_zero = by == "keda" and model.replicas_min == 0
+        polling = self._polling() if to_zero else None
         return Scaling(
             by=by,
             signal="rate" if self.by_rate else "in_flight",
@@ -208,9 +209,9 @@ class _Computed:
                 source="the figure above",
             ),
             fallback_replicas=self._fallback() if by == "keda" else None,
-            fallback_failures=self._failures() if by == "keda" else None,
+            fallback_failures=self._failures(polling) if by == "keda" else None,
             wake=asked.wake if to_zero else None,
-            polling=self._polling() if to_zero else None,
+            polling=polling,
             cooldown=self._cooldown(down.value) if to_zero else None,
             reaction=self.reaction,
             headroom=self.headroom,
@@ -395,14 +396,18 @@ class _Computed:
             source="the planned replicas above",
         )
 
-    def _failures(self) -> Setting:
+    def _failures(self, polling: Setting | None) -> Setting:
         if (given := self.asked.fallback_failures) is not None:
             return _given(given, "readings")
+        readings, how = FALLBACK_AFTER_S // SYNC_S, f"the HPA reads every {SYNC_S} s"
+        if polling is not None:
+            readings = math.floor(FALLBACK_AFTER_S / SYNC_S + FALLBACK_AFTER_S / polling.value)
+            how += f" and KEDA every {polling.value:g} s"
         return Setting(
-            value=FALLBACK_AFTER_S // SYNC_S - 1,
+            value=readings - 1,
             unit="readings",
-            why=f"the next one counts: {FALLBACK_AFTER_S} s, about a restart of Prometheus, in steps of {SYNC_S} s",
-            source="KEDA counts the HPA's readings",
+            why=f"the next one counts: {FALLBACK_AFTER_S} s, about a restart of Prometheus; {how}",
+            source="KEDA counts the failed readings of each trigger",
             assumption=True,
         )
 
