@@ -16,13 +16,11 @@ from homeport.cluster import (
 )
 from homeport.cluster.client import Cluster
 from homeport.cluster.doctor_gather import gather
-from homeport.cluster.doctor_types import SEVERITIES, Case, Check, Facts, Finding, Object, examine
+from homeport.cluster.doctor_types import SEVERITIES, Case, Check, Facts, Finding, Report, examine
 from homeport.cluster.prometheus import Prometheus
 from homeport.manifests.parsing import load
 from homeport.manifests.render import documents, namespace_of
 from homeport.planning.types import Plan
-
-SCHEMA_VERSION = 1
 
 
 def _prometheus(case: Case) -> Iterator[Finding]:
@@ -49,7 +47,7 @@ def _prometheus(case: Case) -> Iterator[Finding]:
             where=way,
             why="the autoscaler falls back to a fixed number of replicas, and status shows no load",
             evidence=lack.why,
-            advice="" if lack.repair else "set observability.prometheus_url in the spec",
+            advice=lack.advice,
             repair=lack.repair,
         )
         return
@@ -69,22 +67,6 @@ LIVE: dict[str, Check] = {
     **doctor_queries.CHECKS,
     **doctor_scaling.CHECKS,
 }
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """All findings, the worst first within each part. `deployed`: something of the plan runs in the cluster."""
-
-    namespace: str
-    context: str
-    server_version: str | None
-    deployed: bool
-    preflight: tuple[Finding, ...]
-    live: tuple[Finding, ...]
-
-    @property
-    def faulty(self) -> bool:
-        """Say whether anything is not ok."""
-        return any(f.severity != "ok" for f in (*self.preflight, *self.live))
 
 
 def diagnose(
@@ -114,8 +96,10 @@ def judge(case: Case, *, preflight_only: bool = False) -> Report:
         context=case.facts.context,
         server_version=case.facts.server_version,
         deployed=deployed,
-        preflight=_sorted(examine(case, PREFLIGHT)),
-        live=() if preflight_only or not deployed else _sorted(examine(case, LIVE)),
+        findings=(
+            *_sorted(examine(case, PREFLIGHT, "preflight")),
+            *(() if preflight_only or not deployed else _sorted(examine(case, LIVE, "live"))),
+        ),
     )
 
 
@@ -129,31 +113,3 @@ def is_deployed(case: Case) -> bool:
 
 def _sorted(found: list[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda f: SEVERITIES.index(f.severity)))
-
-
-def report_values(report: Report) -> Object:
-    """The report as plain values with fixed keys, for `-o json`."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "namespace": report.namespace,
-        "context": report.context,
-        "server_version": report.server_version,
-        "deployed": report.deployed,
-        "findings": [
-            {
-                "part": part,
-                "check": f.check,
-                "severity": f.severity,
-                "model": f.model,
-                "what": f.what,
-                "where": f.where,
-                "why": f.why or None,
-                "advice": f.advice or None,
-                "repair": list(f.repair),
-                "evidence": f.evidence or None,
-                "source": f.source or None,
-            }
-            for part, found in (("preflight", report.preflight), ("live", report.live))
-            for f in found
-        ],
-    }

@@ -75,8 +75,10 @@ def missing_of(problem: ClusterProblem) -> Missing:
     if isinstance(problem, Forbidden):
         resource = f"{problem.resource}.{problem.group}" if problem.group else problem.resource
         return Missing(why=str(problem), rule=(problem.verb, resource))
-    command = problem.help if problem.help and problem.help.startswith(("kubectl ", "helm ")) else None
-    return Missing(why=str(problem), repair=(command,) if command else ())
+    told = problem.help or ""
+    if told.startswith(("kubectl ", "helm ")):
+        return Missing(why=str(problem), repair=(told,))
+    return Missing(why=str(problem), advice=told)
 
 
 def gather(case: Case, cluster: Cluster, *, live: bool) -> Facts:
@@ -298,8 +300,6 @@ def _answer(asked: Gathering, key: str, server: Prometheus, query: str) -> list[
         return server.query(query)
     except (Unreachable, CredentialsRefused):
         raise
-    except PrometheusError as problem:
-        asked.missing[key] = Missing(why=str(problem), repair=(problem.help,) if problem.help else ())
-    except Forbidden as problem:
+    except (PrometheusError, Forbidden) as problem:
         asked.missing[key] = missing_of(problem)
     return None

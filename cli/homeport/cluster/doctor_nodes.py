@@ -177,7 +177,10 @@ def _room_of(
         yield Finding(
             check="nodes",
             severity="warning" if growing else "error",
-            what=f"none of the {len(left)} nodes can ever take a pod of {model.spec.name} ({pod})",
+            what=(
+                f"none of the {len(left)} nodes can ever take" if left else "the cluster has no nodes to take"
+            )
+            + f" a pod of {model.spec.name} ({pod})",
             where=where,
             model=model.spec.name,
             why=f"the pods wait for a node that {growing} makes" if growing else "the pods stay Pending",
@@ -213,7 +216,7 @@ def _room_of(
         yield Finding(
             check="nodes",
             severity="ok" if growing else "warning",
-            what=f"room for {most} replicas of {model.spec.name}: enough for the {model.replicas_planned} planned, "
+            what=f"room for {most} replica{'' if most == 1 else 's'} of {model.spec.name}: enough for the {model.replicas_planned} planned, "
             f"not for the {model.replicas_max} that the autoscaler may ask for",
             where=where,
             model=model.spec.name,

@@ -241,7 +241,8 @@ PATTERNS: tuple[Pattern, ...] = (
         id="out-of-gpu-memory",
         seen=r"(?:CUDA|HIP) out of memory(?:\. Tried to allocate (?P<tried>[\d.]+) (?P<unit>[KMG]iB))?"
         r"(?:[^\n]*total capacity of (?P<total>[\d.]+) GiB of which (?P<left>[\d.]+) (?P<left_unit>[KMG]iB) is free)?"
-        r"|torch\.(?:cuda\.)?OutOfMemoryError|CUDA error: out of memory|cudaMalloc[^\n]*out of memory",
+        r"|torch\.(?:cuda\.)?OutOfMemoryError(?![^\n]*out of memory)|CUDA error: out of memory"
+        r"|cudaMalloc[^\n]*out of memory",
         what="the GPU's memory is full",
         advice="",
         sums="out_of_memory",

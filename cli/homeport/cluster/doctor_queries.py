@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from homeport.cluster.doctor_types import Case, Check, Finding, Object, Unanswered, model_of
+from homeport.cluster.doctor_types import Case, Check, Finding, Missing, Object, Unanswered, model_of
 from homeport.cluster.prometheus import Element
 from homeport.planning.types import ModelPlan
 
@@ -103,7 +103,6 @@ def triggers(case: Case) -> Iterator[Finding]:
                 model=query.model,
                 why="without Prometheus, KEDA falls back to a fixed number of replicas",
                 evidence=lack.missing.why,
-                repair=lack.missing.repair,
             )
             continue
         yield from _judge(case, query, elements)
@@ -240,7 +239,7 @@ def targets(case: Case) -> Iterator[Finding]:
     for key in (f"prometheus {url}", f"targets {url}"):
         if key in case.facts.missing:
             lack = case.facts.missing[key]
-            raise Unanswered(f"Prometheus' targets at {url}", lack)
+            raise Unanswered(f"Prometheus' targets at {url}", Missing(why=lack.why, rule=lack.rule))
     pods = [p for p in case.facts.of("Pod") if _serves(p)]
     for model in case.plan.models:
         own = {p["metadata"]["name"]: p for p in pods if model_of(p) == model.spec.name}

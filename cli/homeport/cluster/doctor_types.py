@@ -1,9 +1,10 @@
 """What `doctor` says: findings, and the case that they are found in."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from homeport.cluster.prometheus import Element, Target
 from homeport.manifests.types import Document
@@ -18,22 +19,46 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "unknown", "ok")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was looked at. `where` names the object or node, `why` says why it matters.
+    """One thing that was looked at, and what came of it."""
 
-    `repair` are commands to paste, `advice` is what to change where no command does it. `evidence` is the line that
-    the cluster or the engine said, `source` where the meaning of that line is from.
-    """
+    part: Annotated[
+        Literal["preflight", "live"],
+        Meta(description="preflight: what must be so before anything is applied; live: what runs"),
+    ] = "preflight"
+    check: Annotated[str, Meta(description="The check's name: docs/how-to/read-doctor.md lists them")]
+    severity: Annotated[
+        Severity, Meta(description="unknown: it could not be looked at, which is never the same as ok")
+    ]
+    model: Annotated[str | None, Meta(description="The model that it is about; null: all of them")] = None
+    what: Annotated[str, Meta(description="What was found")]
+    where: Annotated[str, Meta(description="The object or node")] = "cluster"
+    why: Annotated[str, Meta(description="Why it matters")] = ""
+    advice: Annotated[str, Meta(description="What to change where no command does it")] = ""
+    repair: Annotated[tuple[str, ...], Meta(description="Commands to paste, in order")] = ()
+    evidence: Annotated[str, Meta(description="The line that the cluster or the engine said")] = ""
+    source: Annotated[str, Meta(description="Where the meaning of that line is from")] = ""
 
-    check: str
-    severity: Severity
-    what: str
-    where: str = "cluster"
-    why: str = ""
-    advice: str = ""
-    repair: tuple[str, ...] = ()
-    evidence: str = ""
-    source: str = ""
-    model: str | None = None
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """`homeport doctor -o json`: all findings, the worst first within each part."""
+
+    schema_version: Annotated[
+        int, Meta(description="Of this answer's format; a change that breaks readers raises it")
+    ] = 1
+    namespace: Annotated[str, Meta(description="Where the models run")]
+    context: Annotated[str, Meta(description="Of the kubeconfig")]
+    server_version: Annotated[str | None, Meta(description="The API server's")]
+    deployed: Annotated[bool, Meta(description="Something of the spec is in the cluster, or that is unknown")]
+    findings: tuple[Finding, ...]
+
+    @property
+    def faulty(self) -> bool:
+        """Say whether anything is not ok."""
+        return any(f.severity != "ok" for f in self.findings)
+
+    def of(self, part: str) -> list[Finding]:
+        """The findings of one part."""
+        return [f for f in self.findings if f.part == part]
 
 
 class Unanswered(Exception):  # noqa: N818 - an answer that is missing, not a mistake
@@ -49,10 +74,11 @@ class Unanswered(Exception):  # noqa: N818 - an answer that is missing, not a mi
 class Missing(msgspec.Struct, frozen=True, kw_only=True):
     """Why a question got no answer. `rule` is the verb and the resource that RBAC forbids: `reading` repairs them all.
 
-    `repair` are the commands that would let it be asked, where it is something else.
+    `repair` are the commands that would let it be asked where it is something else, `advice` what to change.
     """
 
     why: str
+    advice: str = ""
     repair: tuple[str, ...] = ()
     rule: tuple[str, str] | None = None
 
@@ -127,7 +153,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 Check = Callable[[Case], Iterator[Finding]]
 
 
-def examine(case: Case, checks: dict[str, Check]) -> list[Finding]:
+def examine(case: Case, checks: dict[str, Check], part: Literal["preflight", "live"]) -> list[Finding]:
     """Run checks; one that lacks a fact ends as a finding of severity `unknown` under its own name."""
     found: list[Finding] = []
     for name, check in checks.items():
@@ -141,10 +167,11 @@ def examine(case: Case, checks: dict[str, Check]) -> list[Finding]:
                     what=f"could not look at {lack.what}",
                     why="what was not looked at may be broken",
                     evidence=lack.missing.why,
+                    advice=lack.missing.advice,
                     repair=lack.missing.repair,
                 )
             )
-    return found
+    return [msgspec.structs.replace(f, part=part) for f in found]
 
 
 def pod_specs(objects: tuple[Object, ...]) -> Iterator[tuple[Object, Object]]:

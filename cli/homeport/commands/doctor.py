@@ -14,8 +14,7 @@ from homeport.commands.output import Format, Output
 from homeport.commands.specs import DEFAULT_FILE, SpecOptions, spec_options
 
 if TYPE_CHECKING:
-    from homeport.cluster.doctor import Report
-    from homeport.cluster.doctor_types import Finding
+    from homeport.cluster.doctor_types import Finding, Report
 
 WIDTH = 110
 MARKS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -48,7 +47,7 @@ def doctor(
     Nothing is changed. What could not be looked at is a finding too. Exits with 0 where all is well, 1 with findings, 3
     where the cluster cannot be reached.
     """
-    from homeport.cluster.doctor import diagnose, report_values
+    from homeport.cluster.doctor import diagnose
     from homeport.planning.plan import Planner
 
     with options.reading() as loaded:
@@ -59,7 +58,7 @@ def doctor(
     if output_format == "table":
         _print(out, report, preflight_only=preflight)
     else:
-        out.structured(report_values(report), output_format)
+        out.structured(report, output_format)
     return 1 if report.faulty else 0
 
 
@@ -79,13 +78,11 @@ def _addressed(report: "Report", cluster: ClusterOptions) -> "Report":
         command = re.sub(r"^helm ", lambda _: f"helm{own.replace('--context', '--kube-context')} ", command)
         return re.sub(r"^homeport (diff|status|doctor)\b", lambda m: f"homeport {m[1]}{own}", command)
 
-    def finding(one: "Finding") -> "Finding":
-        return msgspec.structs.replace(one, repair=tuple(address(c) for c in one.repair))
-
     return msgspec.structs.replace(
         report,
-        preflight=tuple(finding(f) for f in report.preflight),
-        live=tuple(finding(f) for f in report.live),
+        findings=tuple(
+            msgspec.structs.replace(f, repair=tuple(address(c) for c in f.repair)) for f in report.findings
+        ),
     )
 
 
@@ -94,12 +91,12 @@ def _print(out: Output, report: "Report", *, preflight_only: bool) -> None:
     if report.context:
         head = f"context {report.context}, {head}"
     out.data(f"{out.style('doctor', bold=True)}  {head}, Kubernetes {report.server_version or 'unknown'}")
-    _part(out, "before applying", report.preflight)
-    if report.live:
-        _part(out, "what runs", report.live)
+    _part(out, "before applying", report.of("preflight"))
+    if report.of("live"):
+        _part(out, "what runs", report.of("live"))
     elif not preflight_only and not report.deployed:
         out.data("\nnothing of this spec is deployed yet: only what must be true before was looked at")
-    found = [f.severity for f in (*report.preflight, *report.live)]
+    found = [f.severity for f in report.findings]
     names = {"error": "errors", "warning": "warnings", "unknown": "could not be looked at", "ok": "ok"}
     counts = [
         f"{found.count(s)} {text[:-1] if text.endswith('s') and found.count(s) == 1 else text}"
@@ -109,7 +106,7 @@ def _print(out: Output, report: "Report", *, preflight_only: bool) -> None:
     out.data("\n" + ", ".join(counts))
 
 
-def _part(out: Output, title: str, findings: "tuple[Finding, ...]") -> None:
+def _part(out: Output, title: str, findings: "list[Finding]") -> None:
     out.data(f"\n{out.style(title, bold=True)}")
     for finding in findings:
         mark, style = MARKS[finding.severity]

@@ -32,6 +32,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str, str]]] = {
         "preview": ("deploy", "preview", "Show what `up` would do, and the month's bill."),
         "up": ("deploy", "up", "Deploy with Pulumi."),
         "destroy": ("deploy", "destroy", "Remove what `up` deployed."),
+        "status": ("status", "status", "Say what runs of a spec, how loaded it is, and what it costs."),
         "doctor": ("doctor", "doctor", "Say what is wrong with a cluster, and which commands repair it."),
         "bench": ("bench", "bench", "Put load on an endpoint, and compare with the plan."),
     },
