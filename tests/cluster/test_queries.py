@@ -18,8 +18,10 @@ from homeport.manifests.render import documents
 from homeport.planning.plan import Planner
 from homeport.spec.load import load as load_spec
 from tests.cluster.engine_metrics import Load, endpoints, text
-from tests.cluster.scraping import Prometheus, prometheus, target, until
+from tests.cluster.scraping import prometheus, target
+from tests.testbed.addons import Prometheus
 from tests.testbed.build import ensure
+from tests.testbed.processes import until
 
 pytestmark = pytest.mark.cluster
 
