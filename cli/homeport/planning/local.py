@@ -17,8 +17,9 @@ from homeport.spec.models import ModelSpec, Target
 
 SMALL_GIB = 4.0
 """Weights that a laptop's memory holds beside everything else (an assumption)."""
-CPU_START_S = (60.0, 180.0)
-"""Seconds to readiness without a download: 51 to 76 on two cores (vLLM 0.32.0, measured); the high end is assumed."""
+CPU_START_S = (60.0, 360.0)
+"""Seconds to readiness without a download: 51 to 76 on two idle cores, 96 and once more than 180 on two that compilers
+kept busy (vLLM 0.32.0, measured); the high end, twice the last, is assumed: a probe that gives up starts it all anew."""
 NETWORK_GIB_S = (0.3, 0.04)
 """A usual and a slow download from the Hub: measured ones range from 0.04 to 0.7 GiB/s."""
 
