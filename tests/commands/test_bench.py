@@ -30,7 +30,7 @@ def bench(folder: Path, *args: str, **env: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        ((), 2, "kubectl port-forward deployment/assistant 8000:8000"),
+        ((), 2, "kubectl --namespace support port-forward service/assistant 8000:80"),
         (("--url", "localhost"), 2, "write it like http://127.0.0.1:8000"),
         (("--url", NOWHERE, "--generator", "./never"), 3, "nobody answers"),
         (("--url", NOWHERE, "--generator", "./missing"), 3, "uv tool install aiperf==0.13.0"),

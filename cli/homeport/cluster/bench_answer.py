@@ -11,7 +11,7 @@ from homeport.planning.types import ModelPlan
 
 SCHEMA_VERSION = 1
 Ms = Annotated[float, Meta(ge=0, description="Milliseconds")]
-A_SECOND = Meta(ge=0, description="Generated tokens a second, all replicas together")
+Rate = Annotated[float, Meta(ge=0, description="Generated tokens a second, all replicas together")]
 
 
 class BenchSpread(Struct):
@@ -29,21 +29,21 @@ class BenchPlanned(Struct):
 
     ttft_ms: Annotated[float | None, Meta(description="Time to first token, ms")]
     tpot_ms: Annotated[float | None, Meta(description="Time per output token after the first, ms")]
-    output_tokens_per_s: Annotated[float | None, A_SECOND]
+    output_tokens_per_s: Rate | None
 
 
 class BenchMeasured(Struct):
     """What was measured. Null: nothing was."""
 
-    ttft_ms: BenchSpread | None
-    tpot_ms: BenchSpread | None
-    output_tokens_per_s: Annotated[float | None, A_SECOND]
+    ttft_ms: Annotated[BenchSpread | None, Meta(description="Time to first token, ms")]
+    tpot_ms: Annotated[BenchSpread | None, Meta(description="Time per output token after the first, ms")]
+    output_tokens_per_s: Rate | None
 
 
 class BenchStage(Struct):
     """One load and what came of it."""
 
-    name: str
+    name: Annotated[str, Meta(description="What the load is called")]
     kind: Annotated[
         Kind, Meta(description="What was kept: a rate, a number of requests in flight, or a trace's times")
     ]
@@ -51,7 +51,9 @@ class BenchStage(Struct):
     concurrency: Annotated[int | None, Meta(description="Requests that were kept in flight")]
     requests: Annotated[int, Meta(description="Requests that were answered")]
     failed: Annotated[int, Meta(description="Requests that were not")]
-    first_error: str | None
+    first_error: Annotated[
+        str | None, Meta(description="What the first failed request was answered; null: none failed")
+    ]
     seconds: Annotated[float, Meta(description="From the first request to the last answer, s")]
     input_tokens: Annotated[
         float | None, Meta(description="Prompt tokens of a request, mean, as the endpoint counts")
@@ -59,8 +61,8 @@ class BenchStage(Struct):
     output_tokens: Annotated[float | None, Meta(description="Generated tokens of a request, mean")]
     requests_per_s: Annotated[float | None, Meta(description="Requests a second, all replicas together")]
     in_flight: Annotated[float | None, Meta(description="Requests in flight, mean, all replicas together")]
-    planned: BenchPlanned
-    measured: BenchMeasured
+    planned: Annotated[BenchPlanned, Meta(description="What the plan predicts")]
+    measured: Annotated[BenchMeasured, Meta(description="What came of it")]
     within_limits: Annotated[
         bool | None, Meta(description="Whether the spec's latency limits held, at the spec's percentile")
     ]
@@ -78,14 +80,14 @@ class BenchLimits(Struct):
 
     ttft_ms: Ms
     tpot_ms: Ms
-    percentile: str
+    percentile: Annotated[str, Meta(description="Of which requests: mean, p90, p95 or p99")]
 
 
 class BenchCount(Struct):
     """A count, planned and measured. Null: unknown."""
 
-    planned: int | None
-    measured: int | None
+    planned: Annotated[int | None, Meta(description="As planned")]
+    measured: Annotated[int | None, Meta(description="As measured")]
 
 
 class Bench(Struct):
@@ -94,17 +96,17 @@ class Bench(Struct):
     schema_version: Annotated[
         int, Meta(description="Of this answer's format; a change that breaks readers raises it")
     ]
-    name: str
+    name: Annotated[str, Meta(description="Name of the model in the spec")]
     model: str
-    url: str
-    engine: str
+    url: Annotated[str, Meta(description="The endpoint")]
+    engine: Annotated[str, Meta(description="The planned engine")]
     engine_version: Annotated[str | None, Meta(description="As the endpoint says; null: it does not")]
-    planned_engine_version: str
+    planned_engine_version: Annotated[str, Meta(description="Version of the engine in the plan")]
     gpu: Annotated[str | None, Meta(description="The plan's; null: none")]
     gpus: Annotated[int, Meta(description="GPUs of one replica")]
     replicas: Annotated[int, Meta(description="Replicas that answer, as the command line says")]
-    generator: str
-    limits: BenchLimits
+    generator: Annotated[str, Meta(description="The load generator and its version")]
+    limits: Annotated[BenchLimits, Meta(description="The spec's latency limits")]
     requests_at_once: Annotated[
         BenchCount,
         Meta(
@@ -112,10 +114,10 @@ class Bench(Struct):
         ),
     ]
     kv_cache_tokens: Annotated[BenchCount, Meta(description="Tokens of one replica's KV cache")]
-    stages: list[BenchStage]
+    stages: Annotated[list[BenchStage], Meta(description="The loads, in the order in which they were sent")]
     saved: Annotated[str | None, Meta(description="File that the runs were added to")]
     saved_runs: Annotated[int, Meta(description="Runs that were added to it")]
-    interrupted: bool
+    interrupted: Annotated[bool, Meta(description="Whether an interrupt ended the benchmark")]
 
 
 def compare(

@@ -112,8 +112,8 @@ def bench(out: Output, /, options: SpecOptions, output_format: Format, **load: A
     from homeport.commands.bench_view import view
 
     asked = BenchOptions(**load)
-    plan = _plan(options, asked.name, out)
-    url = _url(plan, asked)
+    plan, namespace = _plan(options, asked.name, out)
+    url = _url(plan, namespace, asked)
     program = bench_generator.find(asked.generator)
     into = bench_record.target(Path(asked.save)) if asked.save is not None else None
     stages = _stages(plan, asked, options.trace, out)
@@ -169,7 +169,9 @@ def bench(out: Output, /, options: SpecOptions, output_format: Format, **load: A
     return FINDING if problems else 0
 
 
-def _plan(options: SpecOptions, name: str | None, out: Output) -> "ModelPlan":
+def _plan(options: SpecOptions, name: str | None, out: Output) -> "tuple[ModelPlan, str]":
+    """The plan of the model to load, and its namespace."""
+    from homeport.manifests.render import namespace_of
     from homeport.planning.plan import Planner
 
     with options.reading() as loaded:
@@ -181,18 +183,18 @@ def _plan(options: SpecOptions, name: str | None, out: Output) -> "ModelPlan":
         raise click.UsageError(f"the spec has several models: choose one with --name: {', '.join(names)}")
     for model in plan.models:
         if name in (None, model.spec.name):
-            return model
+            return model, namespace_of(plan)
     from homeport.commands.main import UnknownName
 
     raise UnknownName("model in the spec", str(name), names, f"it has {', '.join(names)}")
 
 
-def _url(plan: "ModelPlan", asked: BenchOptions) -> str:
+def _url(plan: "ModelPlan", namespace: str, asked: BenchOptions) -> str:
     from homeport.cluster.bench_endpoint import base_url
 
     if asked.url is None:
         raise click.UsageError(
-            f"--url is missing; `kubectl port-forward deployment/{plan.spec.name} 8000:{plan.engine.port}` brings one "
+            f"--url is missing; `kubectl --namespace {namespace} port-forward service/{plan.spec.name} 8000:80` brings one "
             "replica to http://127.0.0.1:8000"
         )
     return base_url(asked.url)
