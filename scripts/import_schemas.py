@@ -32,6 +32,16 @@ MODULES = {
     ),
     "lws": ("sigs.k8s.io/lws", "v0.7.0", "h1:qWfzX8+UBak+Hq0+m/PuE3uO0mp/3dmm5q/h/7z31A8="),
     "gateway-api": ("sigs.k8s.io/gateway-api", "v1.4.0", "h1:ZwlNM6zOHq0h3WUX2gfByPs2yAEsy/EenYJB78jpQfQ="),
+    "karpenter-aws": (
+        "github.com/aws/karpenter-provider-aws",
+        "v1.13.0",
+        "h1:NkFC6jM0JjnHMrIVCpmX0j5Gl2kGv9CV96oqvkExV4k=",
+    ),
+    "karpenter-azure": (
+        "github.com/Azure/karpenter-provider-azure",
+        "v1.14.0",
+        "h1:wAz+49j2y2pEJBV6hzH8lr6LrMJl5BGmdl9MQ7O6Uyw=",
+    ),
 }
 CORE = {
     "Namespace": "namespace-v1",
@@ -56,6 +66,72 @@ CUSTOM = {
     ),
     "LeaderWorkerSet": ("lws", "config/crd/bases/leaderworkerset.x-k8s.io_leaderworkersets.yaml", "v1"),
     "HTTPRoute": ("gateway-api", "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml", "v1"),
+    "NodePool": ("karpenter-aws", "pkg/apis/crds/karpenter.sh_nodepools.yaml", "v1"),
+    "EC2NodeClass": ("karpenter-aws", "pkg/apis/crds/karpenter.k8s.aws_ec2nodeclasses.yaml", "v1"),
+    "AKSNodeClass": ("karpenter-azure", "pkg/apis/crds/karpenter.azure.com_aksnodeclasses.yaml", "v1beta1"),
+}
+_TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
+_TEXTS: dict[str, Any] = {"type": "array", "minItems": 1, "items": _TEXT}
+# GKE publishes no CRD of ComputeClass. These fields are written down from the reference "ComputeClass" of its
+# documentation (cloud.google.com/kubernetes-engine/docs/reference/crds/computeclass, 2026-11); homeport renders no others.
+DOCUMENTED: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "ComputeClass": (
+        "GKE documentation, ComputeClass, 2026-11",
+        "cloud.google.com/v1",
+        {
+            "required": ["priorities", "whenUnsatisfiable"],
+            "properties": {
+                "nodePoolAutoCreation": {
+                    "required": ["enabled"],
+                    "properties": {"enabled": {"type": "boolean"}},
+                },
+                "whenUnsatisfiable": {"type": "string", "enum": ["ScaleUpAnyway", "DoNotScaleUp"]},
+                "nodePoolConfig": {
+                    "properties": {
+                        "imageType": {"type": "string", "enum": ["cos_containerd", "ubuntu_containerd"]},
+                        "nodeLabels": {
+                            "type": "object",
+                            "maxProperties": 100,
+                            "additionalProperties": {"type": "string"},
+                        },
+                    }
+                },
+                "priorities": {
+                    "type": "array",
+                    "items": {
+                        "properties": {
+                            "machineType": {"type": "string", "maxLength": 100},
+                            "spot": {"type": "boolean"},
+                            "gpu": {
+                                "properties": {
+                                    "type": _TEXT,
+                                    "count": {"type": "integer", "minimum": 1},
+                                    "driverVersion": {"type": "string", "enum": ["default", "latest"]},
+                                }
+                            },
+                            "storage": {
+                                "properties": {"bootDiskSize": {"type": "integer", "minimum": 10}},
+                            },
+                            "location": {"properties": {"zones": _TEXTS}},
+                            "reservations": {
+                                "required": ["affinity"],
+                                "properties": {
+                                    "affinity": {
+                                        "type": "string",
+                                        "enum": ["Specific", "AnyBestEffort", "None"],
+                                    },
+                                    "specific": {
+                                        "type": "array",
+                                        "items": {"required": ["name"], "properties": {"name": _TEXT}},
+                                    },
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+        },
+    ),
 }
 # What a validation reads. Formats are left out (int32, date-time): the API server takes care of them.
 KEPT = (
@@ -87,6 +163,12 @@ def main() -> None:
         made["properties"]["apiVersion"] = {"type": "string", "enum": [f"{crd['spec']['group']}/{served}"]}
         made["properties"]["kind"] = {"type": "string", "enum": [kind]}
         kinds[kind] = (f"{source} {MODULES[source][1]}", made)
+    for kind, (source, api_version, spec) in DOCUMENTED.items():
+        made = reduced({"required": ["spec"], "properties": {"spec": spec}}, {})
+        made["properties"]["metadata"] = kinds["Namespace"][1]["properties"]["metadata"]
+        made["properties"]["apiVersion"] = {"type": "string", "enum": [api_version]}
+        made["properties"]["kind"] = {"type": "string", "enum": [kind]}
+        kinds[kind] = (source, made)
     for old in SCHEMAS.glob("*.json"):
         old.unlink()
     sources["kinds"] = {}

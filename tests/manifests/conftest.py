@@ -11,6 +11,7 @@ from homeport.catalog.gpus import gpu
 from homeport.catalog.models import config, model
 from homeport.engines import registry
 from homeport.engines.types import AdapterMount, Launch
+from homeport.planning.pools import pools
 from homeport.planning.types import ModelPlan, ModelSource, NodeChoice, Plan
 from homeport.sizing.types import Capacity, Performance, Settings, Startup
 from homeport.spec.models import ModelSpec, Spec
@@ -42,9 +43,8 @@ def spec(platform: str = "gke", *models: dict[str, Any], **top: Any) -> Spec:
 
 def plan(made: Spec, **changes: Any) -> Plan:
     """The plan of a spec; `changes` replace fields of every model's plan."""
-    return Plan(
-        spec=made, models=tuple(model_plan(made, m, **changes) for m in made.models), pools=(), warnings=()
-    )
+    models = [model_plan(made, m, **changes) for m in made.models]
+    return Plan(spec=made, models=tuple(models), pools=pools(made.target, models), warnings=())
 
 
 def model_plan(made: Spec, one: ModelSpec, **changes: Any) -> ModelPlan:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from homeport.errors import SpecError
-from homeport.manifests import yamltext
+from homeport.manifests import provisioning, yamltext
 from homeport.manifests.compiled import TEMPLATES
 from homeport.manifests.render import KINDS, Item, Renderer
 from scripts import compile_templates
@@ -73,8 +73,24 @@ def test_it_renders_what_jinja_renders(plans, jinja: jinja2.Environment) -> None
         plans.plan(plans.spec("kind", {"engine": "simulator"})),
         plans.plan(plans.spec("minikube", {"engine": "cpu", "model": "Qwen/Qwen2.5-0.5B-Instruct"})),
     ]
+    made += [
+        plans.plan(
+            plans.spec("eks", target={"nodes": {"by": "karpenter", "cluster": "ml", "zones": ["us-east-1a"]}})
+        ),
+        plans.plan(
+            plans.spec("eks", target={"nodes": {"by": "karpenter", "cluster": "ml", "reservation": "cr-0a"}})
+        ),
+        plans.plan(plans.spec("aks", target={"nodes": {"by": "auto_provisioning"}, "capacity": "spot"})),
+        plans.plan(plans.spec("gke", target={"nodes": {"by": "compute_class", "zones": ["us-central1-a"]}})),
+        plans.plan(plans.spec("gke", target={"nodes": {"by": "compute_class", "reservation": "r"}})),
+        plans.plan(plans.spec("gke", target={"nodes": {"by": "compute_class"}, "capacity": "spot"})),
+    ]
     compared = set()
     for plan in made:
+        for kind, value in provisioning.objects(plan):
+            stem = KINDS[kind][1]
+            assert TEMPLATES[stem](value) == jinja.get_template(f"{stem}.yaml.j2").render(v=value)
+            compared.add(kind)
         renderer = Renderer(plan)
         for model in plan.models:
             for item in possible(renderer.items(model)):

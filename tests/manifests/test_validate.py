@@ -14,7 +14,10 @@ from homeport.manifests.render import KINDS, documents
 from homeport.manifests.validate import FOLDER, _schema, kinds, sources, validate
 
 KUBERNETES = sources()["kubernetes"]["kubernetes"]
-CUSTOM = {"ScaledObject", "PodMonitor", "LeaderWorkerSet", "HTTPRoute"}
+CUSTOM = {
+    "ScaledObject", "PodMonitor", "LeaderWorkerSet", "HTTPRoute", "NodePool", "EC2NodeClass", "AKSNodeClass",
+    "ComputeClass",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +40,9 @@ def rendered(plans) -> dict[str, dict[str, Any]]:
         plans.plan(plans.spec("eks", {}), nodes_per_replica=2, gpus_per_replica=16),
         plans.plan(plans.spec("kind", {"engine": "simulator"})),
         plans.plan(plans.spec("gke", {"scaling": {"by": "hpa"}})),
+        plans.plan(plans.spec("eks", target={"nodes": {"by": "karpenter", "cluster": "ml"}})),
+        plans.plan(plans.spec("aks", target={"nodes": {"by": "auto_provisioning"}})),
+        plans.plan(plans.spec("gke", target={"nodes": {"by": "compute_class"}})),
     ]
     return {d.kind: load(d.text) for made in specs for d in documents(made)}
 

@@ -12,10 +12,11 @@ from homeport.planning.types import ModelPlan, Plan
 def cautions(plan: Plan) -> list[str]:
     """One sentence for each thing that somebody should know before the objects are applied."""
     where = platform(plan.spec.target.platform)
-    return [f"{m.spec.name}: {text}" for m in plan.models for text in _of_model(m, where)]
+    found = plan.spec.target.nodes.by == "existing"
+    return [f"{m.spec.name}: {text}" for m in plan.models for text in _of_model(m, where, nodes_found=found)]
 
 
-def _of_model(model: ModelPlan, where: Platform) -> Iterator[str]:
+def _of_model(model: ModelPlan, where: Platform, *, nodes_found: bool) -> Iterator[str]:
     from homeport.engines import registry
     from homeport.engines.common import WORKERS_TALK_TCP
 
@@ -26,7 +27,8 @@ def _of_model(model: ModelPlan, where: Platform) -> Iterator[str]:
     yield from _of_rollouts(model, where)
     if weights.loads_weights(model):
         yield from _of_weights(model)
-    yield from _of_disk(model, server, where)
+    if nodes_found:  # nodes that homeport makes have the disk that they need
+        yield from _of_disk(model, server, where)
 
 
 def _of_exposure(model: ModelPlan) -> Iterator[str]:

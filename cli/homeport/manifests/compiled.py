@@ -325,6 +325,53 @@ def _behavior_behavior(b: Any) -> str:
     return "".join(_out)
 
 
+def _aksnodeclass(v: Any) -> str:
+    _out: list[str] = []
+    _out.append('apiVersion: karpenter.azure.com/v1beta1\nkind: AKSNodeClass\n')
+    _out.append(_meta_metadata(v.meta))
+    _out.append('spec:\n  imageFamily: Ubuntu\n  # ')
+    _out.append(comment(v.disk_why))
+    _out.append('\n  osDiskSizeGB: ')
+    _out.append(str(v.disk_gb))
+    _out.append('\n')
+    return "".join(_out)
+
+
+def _computeclass(v: Any) -> str:
+    _out: list[str] = []
+    _out.append('apiVersion: cloud.google.com/v1\nkind: ComputeClass\n')
+    _out.append(_meta_metadata(v.meta))
+    _out.append('spec:\n  nodePoolAutoCreation:\n    enabled: true\n  # no node at all rather than one without GPUs\n  whenUnsatisfiable: DoNotScaleUp\n  nodePoolConfig:\n    imageType: cos_containerd\n    nodeLabels:\n      ')
+    _out.append(indented(_meta_labels(v.node_labels).strip(), 6))
+    _out.append('\n  # in this order: the next one where the one before it is not to be had\n  priorities:\n')
+    for p in v.priorities:
+        _out.append('    # ')
+        _out.append(comment(p.why))
+        _out.append('\n    - machineType: ')
+        _out.append(scalar(p.machine_type))
+        _out.append('\n      gpu:\n        type: ')
+        _out.append(str(p.accelerator))
+        _out.append('\n        count: ')
+        _out.append(str(p.gpus))
+        _out.append('\n        driverVersion: latest\n')
+        if v.spot:
+            _out.append('      spot: true\n')
+        _out.append('      storage:\n        bootDiskSize: ')
+        _out.append(str(p.disk_gb))
+        _out.append('\n')
+        if v.zones:
+            _out.append('      location:\n        zones:\n')
+            for zone in v.zones:
+                _out.append('          - ')
+                _out.append(scalar(zone))
+                _out.append('\n')
+        if v.reservation:
+            _out.append('      reservations:\n        affinity: Specific\n        specific:\n          - name: ')
+            _out.append(scalar(v.reservation))
+            _out.append('\n')
+    return "".join(_out)
+
+
 def _configmap(v: Any) -> str:
     _out: list[str] = []
     _out.append('apiVersion: v1\nkind: ConfigMap\n')
@@ -359,6 +406,31 @@ def _deployment(v: Any) -> str:
     _out.append('\n  strategy:\n    type: RollingUpdate\n    rollingUpdate:\n      # GPU pools rarely have room for one more: the old pod goes before the new one comes\n      maxSurge: 0\n      maxUnavailable: 1\n  template:\n    ')
     _out.append(indented(_pod_template(v.pod).strip(), 4))
     _out.append('\n')
+    return "".join(_out)
+
+
+def _ec2nodeclass(v: Any) -> str:
+    _out: list[str] = []
+    _out.append('apiVersion: karpenter.k8s.aws/v1\nkind: EC2NodeClass\n')
+    _out.append(_meta_metadata(v.meta))
+    _out.append('spec:\n  # Amazon Linux 2023; Karpenter takes its NVIDIA image, driver included, for these instance types\n  amiSelectorTerms:\n    - alias: al2023@latest\n  # ')
+    _out.append(comment(v.role_why))
+    _out.append('\n  role: ')
+    _out.append(scalar(v.role))
+    _out.append('\n  subnetSelectorTerms:\n    - tags:\n        karpenter.sh/discovery: ')
+    _out.append(scalar(v.cluster))
+    _out.append('\n  securityGroupSelectorTerms:\n    - tags:\n        karpenter.sh/discovery: ')
+    _out.append(scalar(v.cluster))
+    _out.append('\n')
+    if v.reservation:
+        _out.append('  capacityReservationSelectorTerms:\n    - id: ')
+        _out.append(scalar(v.reservation))
+        _out.append('\n')
+    _out.append('  blockDeviceMappings:\n    - deviceName: /dev/xvda\n      rootVolume: true\n      ebs:\n        # ')
+    _out.append(comment(v.disk_why))
+    _out.append('\n        volumeSize: ')
+    _out.append(str(v.disk_gib))
+    _out.append("Gi\n        volumeType: gp3\n        encrypted: true\n        deleteOnTermination: true\n  metadataOptions:\n    # pods have no business with the node's own credentials\n    httpTokens: required\n    httpPutResponseHopLimit: 1\n")
     return "".join(_out)
 
 
@@ -559,6 +631,46 @@ def _networkpolicy(v: Any) -> str:
     return "".join(_out)
 
 
+def _nodepool(v: Any) -> str:
+    _out: list[str] = []
+    _out.append('apiVersion: karpenter.sh/v1\nkind: NodePool\n')
+    _out.append(_meta_metadata(v.meta))
+    _out.append('spec:\n  # ')
+    _out.append(comment(v.limits_why))
+    _out.append('\n  limits:\n    ')
+    _out.append(scalar(v.resource))
+    _out.append(': ')
+    _out.append(str(v.most_gpus))
+    _out.append('\n  disruption:\n    # a replica loads for minutes: only nodes that nobody uses are taken away\n    consolidationPolicy: WhenEmpty\n    # ')
+    _out.append(comment(v.idle_why))
+    _out.append('\n    consolidateAfter: ')
+    _out.append(str(v.idle_s))
+    _out.append('s\n  template:\n    metadata:\n      labels:\n        ')
+    _out.append(indented(_meta_labels(v.node_labels).strip(), 8))
+    _out.append('\n    spec:\n      nodeClassRef:\n        group: ')
+    _out.append(str(v.class_group))
+    _out.append('\n        kind: ')
+    _out.append(str(v.class_kind))
+    _out.append('\n        name: ')
+    _out.append(scalar(v.meta.name))
+    _out.append('\n      # only pods that ask for GPUs land here\n      taints:\n        - key: ')
+    _out.append(scalar(v.resource))
+    _out.append('\n          value: "true"\n          effect: NoSchedule\n      requirements:\n')
+    for r in v.requirements:
+        if r.why:
+            _out.append('        # ')
+            _out.append(comment(r.why))
+            _out.append('\n')
+        _out.append('        - key: ')
+        _out.append(scalar(r.key))
+        _out.append('\n          operator: In\n          values:\n')
+        for value in r.values:
+            _out.append('            - ')
+            _out.append(scalar(value))
+            _out.append('\n')
+    return "".join(_out)
+
+
 def _persistentvolume(v: Any) -> str:
     _out: list[str] = []
     _out.append('apiVersion: v1\nkind: PersistentVolume\n')
@@ -719,8 +831,11 @@ def _serviceaccount(v: Any) -> str:
 
 
 TEMPLATES: dict[str, Callable[[Any], str]] = {
+    "aksnodeclass": _aksnodeclass,
+    "computeclass": _computeclass,
     "configmap": _configmap,
     "deployment": _deployment,
+    "ec2nodeclass": _ec2nodeclass,
     "horizontalpodautoscaler": _horizontalpodautoscaler,
     "httproute": _httproute,
     "ingress": _ingress,
@@ -728,6 +843,7 @@ TEMPLATES: dict[str, Callable[[Any], str]] = {
     "leaderworkerset": _leaderworkerset,
     "namespace": _namespace,
     "networkpolicy": _networkpolicy,
+    "nodepool": _nodepool,
     "persistentvolume": _persistentvolume,
     "persistentvolumeclaim": _persistentvolumeclaim,
     "poddisruptionbudget": _poddisruptionbudget,

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
+from homeport.manifests.provisioning import NODES
 from homeport.manifests.render import AUTOSCALING, MONITORING
 from homeport.manifests.types import Document
 from homeport.manifests.yamltext import scalar
 
 _COMPONENTS = {
+    NODES: "makes the GPU nodes; left out, the cluster has to have such nodes already",
     AUTOSCALING: "needs KEDA; left out, each model has one replica unless `replicas:` is set here",
     MONITORING: "needs the Prometheus Operator; left out, the autoscaler sees no load unless something else scrapes",
 }

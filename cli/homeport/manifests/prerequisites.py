@@ -80,6 +80,12 @@ GPU_OPERATOR = Chart(
     namespace="gpu-operator",
     repository="https://helm.ngc.nvidia.com/nvidia",
 )
+KARPENTER = Chart(  # the release whose CRDs are bundled as schemas
+    release="karpenter",
+    chart="oci://public.ecr.aws/karpenter/karpenter",
+    version="1.13.0",
+    namespace="kube-system",
+)
 # The machine images of EKS and AKS bring the driver: the operator adds the device plugin only.
 GPU_OPERATOR_WITHOUT_DRIVER = msgspec.structs.replace(
     GPU_OPERATOR, values={"driver.enabled": "false", "toolkit.enabled": "false"}
@@ -90,7 +96,7 @@ def prerequisites(plan: Plan, documents: list[Document]) -> list[Prerequisite]:
     """What the documents need of the cluster, in the order in which it is installed."""
     kinds = {document.kind for document in documents}
     platform = plan.spec.target.platform
-    found: list[Prerequisite] = []
+    found = _nodes(plan)
     if any(m.gpu is not None and m.gpu.vendor == "NVIDIA" for m in plan.models) and platform != "gke":
         chart = GPU_OPERATOR_WITHOUT_DRIVER if platform in ("eks", "aks") else GPU_OPERATOR
         found.append(
@@ -173,6 +179,20 @@ def adapter_config(plan: Plan) -> dict[str, list[dict[str, object]]]:
             for rule in named.values()
         ]
     }
+
+
+def _nodes(plan: Plan) -> list[Prerequisite]:
+    """What makes nodes from the objects that ask for them."""
+    nodes = plan.spec.target.nodes
+    if nodes.by == "karpenter":
+        chart = msgspec.structs.replace(KARPENTER, values={"settings.clusterName": nodes.cluster or ""})
+        because = "nodes (NodePool, EC2NodeClass); its IAM roles and queue come first: karpenter.sh/docs"
+        return [Prerequisite(name="Karpenter", because=because, commands=(chart.command(),))]
+    if nodes.by == "auto_provisioning":
+        command = "az aks update --resource-group GROUP --name CLUSTER --node-provisioning-mode Auto"
+        because = "nodes (NodePool, AKSNodeClass)"
+        return [Prerequisite(name="Node auto-provisioning", because=because, commands=(command,))]
+    return []
 
 
 def secrets(plan: Plan) -> list[Prerequisite]:

@@ -6,10 +6,9 @@ import msgspec
 
 from homeport.engines.types import Server
 from homeport.errors import HomeportError, Problem, SpecError
-from homeport.manifests import naming, network, pods, scaling, weights
+from homeport.manifests import naming, network, pods, provisioning, scaling, weights
 from homeport.manifests.compiled import TEMPLATES
 from homeport.manifests.parsing import load
-from homeport.manifests.targets import platform
 from homeport.manifests.types import Document
 from homeport.manifests.validate import validate
 from homeport.manifests.values import (
@@ -36,6 +35,10 @@ RESTRICTED = {
 # kind -> (apiVersion, template, component)
 KINDS: dict[str, tuple[str, str, str | None]] = {
     "Namespace": ("v1", "namespace", None),
+    "EC2NodeClass": ("karpenter.k8s.aws/v1", "ec2nodeclass", provisioning.NODES),
+    "AKSNodeClass": ("karpenter.azure.com/v1beta1", "aksnodeclass", provisioning.NODES),
+    "NodePool": ("karpenter.sh/v1", "nodepool", provisioning.NODES),
+    "ComputeClass": ("cloud.google.com/v1", "computeclass", provisioning.NODES),
     "ServiceAccount": ("v1", "serviceaccount", None),
     "ConfigMap": ("v1", "configmap", None),
     "PersistentVolume": ("v1", "persistentvolume", None),
@@ -107,7 +110,7 @@ def documents(plan: Plan) -> list[Document]:
     would refuse.
     """
     renderer = Renderer(plan)
-    found = [renderer.namespace()]
+    found = [renderer.namespace(), *renderer.nodes()]
     for index in range(len(plan.models)):
         found += renderer.model(index)
     _refuse_twins(found, plan)
@@ -120,7 +123,7 @@ class Renderer:
     def __init__(self, plan: Plan) -> None:
         """Prepare for one plan."""
         self.plan = plan
-        self.where = platform(plan.spec.target.platform)
+        self.where = provisioning.where(plan)
         self.namespace_name = namespace_of(plan)
         self.by_value: dict[bytes, Shape] = {}
         self.by_decisions: dict[tuple[object, ...], list[Shape]] = {}
@@ -140,6 +143,13 @@ class Renderer:
         )
         shape = _shape(Item(kind="Namespace", stem="namespace", value=Namespace(meta=meta)))
         return _document(shape, None, None)
+
+    def nodes(self) -> list[Document]:
+        """What makes the cluster's nodes, where the spec says that the cluster makes them."""
+        return [
+            _document(_shape(Item(kind=kind, stem=f"{kind.lower()}-{value.meta.name}", value=value)), None, None)
+            for kind, value in provisioning.objects(self.plan)
+        ]
 
     def model(self, index: int) -> list[Document]:
         """The documents of one model."""

@@ -11,6 +11,10 @@ PRODUCT = "nvidia.com/gpu.product"
 """The label that the GPU operator's feature discovery puts on nodes."""
 
 
+COMPUTE_CLASS = "cloud.google.com/compute-class"
+"""The label of the nodes of a GKE ComputeClass, and the key of their taint."""
+
+
 class Platform(msgspec.Struct, frozen=True, kw_only=True):
     """One platform.
 
@@ -18,7 +22,8 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     mount (None: none comes with the platform), `one_node` says that one node mounts everything. `spot_labels` are
     the labels of spot nodes, alternatives; `taints` are what its GPU nodes carry besides the device plugin's.
     `service_annotations` go to a LoadBalancer Service, `outside` says that load balancers reach pods from outside
-    the cluster's own network. `identity` are the addresses of the cloud's credentials, with ports.
+    the cluster's own network. `identity` are the addresses of the cloud's credentials, with ports. `classes` are GKE
+    ComputeClasses by the machine type that they begin with: pods then choose nodes by class.
     """
 
     name: str
@@ -32,6 +37,7 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     outside: bool = False
     identity: tuple[tuple[str, int], ...] = ()
     route_note: str | None = None
+    classes: dict[str, str] = {}
 
 
 PLATFORMS = {
@@ -66,7 +72,11 @@ PLATFORMS = {
         name="aks",
         cloud=True,
         shared_class="azurefile-csi-premium",
-        spot_labels=(Match(key="kubernetes.azure.com/scalesetpriority", values=("spot",)),),
+        # Node pools and node auto-provisioning (Karpenter) name spot capacity differently.
+        spot_labels=(
+            Match(key="kubernetes.azure.com/scalesetpriority", values=("spot",)),
+            Match(key="karpenter.sh/capacity-type", values=("spot",)),
+        ),
         spot_taints=(Toleration(key="kubernetes.azure.com/scalesetpriority", value="spot"),),
         taints=(Toleration(key="sku", value="gpu"),),
         outside=True,
@@ -85,7 +95,9 @@ def node_terms(
 ) -> tuple[tuple[Match, ...], ...]:
     """Node selector terms, alternatives of each other: machine types on clouds, the GPU's label elsewhere."""
     matches: tuple[Match, ...] = ()
-    if where.cloud and instance_types:
+    if instance_types and instance_types[0] in where.classes:
+        matches = (Match(key=COMPUTE_CLASS, values=(where.classes[instance_types[0]],)),)
+    elif where.cloud and instance_types:
         matches = (Match(key=INSTANCE_TYPE, values=instance_types),)
     elif not where.cloud and product:
         matches = (Match(key=PRODUCT, values=(product,)),)

@@ -15,6 +15,7 @@ from homeport.planning.candidates import Question, candidates, stages
 from homeport.planning.choose import Choice, Verdict, choose, considered
 from homeport.planning.decide import STORAGE, decide
 from homeport.planning.failures import nothing_works
+from homeport.planning.fallbacks import fallbacks, with_fallbacks
 from homeport.planning.hardware import Offer, cloud_of, offers, region_of
 from homeport.planning.pools import pools
 from homeport.planning.precision import Precision
@@ -193,9 +194,8 @@ class Planner:
         )
         evidence = self._evidence.get(spec.measurements or "")
         question = _corrected(question, source, evidence)
-        choice = (
-            choose(question, candidates(question, precisions)) if served else Choice(best=None, verdicts=())
-        )
+        found = candidates(question, precisions) if served else []
+        choice = choose(question, found) if found else Choice(best=None, verdicts=())
         best = choice.best
         if best is None:
             from homeport.planning.checkpoints import quantised
@@ -217,6 +217,9 @@ class Planner:
             refusals,
             decisions,
         )
+        any_gpu = spec.target.nodes.fallbacks == "any"
+        if self.explore or any_gpu:
+            made = with_fallbacks(made, fallbacks(question, best, found), used=any_gpu)
         if evidence is None:
             return made
         return msgspec.structs.replace(

@@ -56,6 +56,20 @@ class Considered(msgspec.Struct, frozen=True, kw_only=True):
     measured: bool = False
 
 
+class Fallback(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance type that a replica as planned runs on as well. `node_count` of them hold all planned replicas.
+
+    `usd_per_month` is of these nodes, all month (730 h); None where the price is unknown.
+    """
+
+    instance_type: str
+    gpu: str
+    gpus_per_node: int
+    node_count: int
+    usd_per_month: Decimal | None
+    same_gpu: bool
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """One value that nobody wrote: what was decided, how, and whether it is an assumption."""
 
@@ -90,7 +104,8 @@ class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     `gpu`, `memory`, `nodes` are None where no GPU is used (engines cpu and simulator). `stands_for` is what a
     simulator imitates: the plan of the same model on real GPUs. `considered` is empty unless it was asked for.
-    `measured` are the figures that measured runs of the file `measurements` changed.
+    `measured` are the figures that measured runs of the file `measurements` changed. `fallbacks` are other instance
+    types, in the order in which they should be tried; looked for where somebody asks.
     """
 
     spec: ModelSpec
@@ -125,6 +140,7 @@ class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
     stands_for: "ModelPlan | None" = None
     measured: "tuple[Taken, ...]" = ()
     measurements: str | None = None
+    fallbacks: tuple[Fallback, ...] = ()
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):

@@ -45,10 +45,11 @@ class Nodes(Part, frozen=True, kw_only=True):
         ),
     ] = None
     fallbacks: Annotated[
-        Literal["same_gpu", "other_gpus"] | None,
+        Literal["alike", "any"] | None,
         Meta(
-            description="Instance types that stand in where the planned one is not to be had: same_gpu (auto), or "
-            "other_gpus too, on which a replica as planned fits and holds the limits; dearer ones included"
+            description="Instance types that nodes may be beside the planned one: alike (auto), as many of the same GPU at "
+            "most a quarter dearer; any: all that `plan --explain` lists, on which a replica as planned fits and holds "
+            "the limits, dearer ones included"
         ),
     ] = None
     role: Annotated[

@@ -1,0 +1,215 @@
+"""The objects that let a cluster make its own GPU nodes: from the plan, under the CRDs' schemas, and fit for its pods."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homeport.errors import SpecError
+from homeport.manifests import disks, provisioning
+from homeport.manifests.kustomize import files
+from homeport.manifests.parsing import load
+from homeport.manifests.prerequisites import prerequisites
+from homeport.manifests.render import documents
+from homeport.manifests.validate import sources, validate
+from homeport.planning import pools
+from homeport.planning.plan import Planner
+
+SMALL = {"requests_per_day": 20000, "input_tokens": 1000, "output_tokens": 300}
+WAYS = {
+    "eks": {"by": "karpenter", "cluster": "ml"},
+    "aks": {"by": "auto_provisioning"},
+    "gke": {"by": "compute_class"},
+}
+
+
+def rendered(plan) -> dict[str, dict[str, Any]]:
+    return {d.kind: load(d.text) for d in documents(plan) if d.component == provisioning.NODES}
+
+
+def pod(plan) -> dict[str, Any]:
+    return next(load(d.text) for d in documents(plan) if d.kind == "Deployment")["spec"]["template"]["spec"]
+
+
+def terms(plan) -> list[dict[str, list[str]]]:
+    required = pod(plan)["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    return [{m["key"]: m["values"] for m in t["matchExpressions"]} for t in required["nodeSelectorTerms"]]
+
+
+@pytest.mark.parametrize("platform", ["kind", "minikube", "generic", "gke", "eks", "aks"])
+def test_without_being_asked_nothing_makes_nodes(plans, platform: str) -> None:
+    model = {"engine": "simulator"} if platform in ("kind", "minikube") else {}
+    assert rendered(plans.plan(plans.spec(platform, model))) == {}
+
+
+@pytest.mark.parametrize(
+    ("platform", "kinds"),
+    [
+        ("eks", {"EC2NodeClass", "NodePool"}),
+        ("aks", {"AKSNodeClass", "NodePool"}),
+        ("gke", {"ComputeClass"}),
+    ],
+)
+def test_each_way_renders_its_own_kinds(plans, platform: str, kinds: set[str]) -> None:
+    plan = plans.plan(plans.spec(platform, target={"nodes": WAYS[platform]}))
+    made = rendered(plan)
+    assert set(made) == kinds
+    folder = files(documents(plan))
+    assert sum(path.startswith("components/nodes/") for path in folder) == len(kinds) + 1
+    assert "components/nodes" in folder["kustomization.yaml"]
+    for document in made.values():
+        assert "namespace" not in document["metadata"], "they are the cluster's"
+        assert document["metadata"]["name"].startswith(plan.spec.name)
+
+
+@pytest.mark.parametrize("platform", ["eks", "aks", "gke"])
+def test_the_schemas_refuse_what_their_crds_refuse(plans, platform: str) -> None:
+    """The schema sees every field: with one name misspelt anywhere, it says so."""
+    for document in rendered(plans.plan(plans.spec(platform, target={"nodes": WAYS[platform]}))).values():
+        assert validate(document) == []
+        assert document["kind"] in sources()["kinds"]
+        for path in list(mappings(document["spec"])):
+            wrong = copy.deepcopy(document)
+            place = wrong["spec"]
+            for step in path:
+                place = place[step]
+            if free(document["kind"], path):
+                continue
+            place["misspelt"] = "x"
+            assert validate(wrong), path
+
+
+def mappings(value: Any, path: tuple[Any, ...] = ()) -> Any:
+    if isinstance(value, dict):
+        yield path
+        for key, child in value.items():
+            yield from mappings(child, (*path, key))
+    elif isinstance(value, list):
+        for number, child in enumerate(value):
+            yield from mappings(child, (*path, number))
+
+
+def free(kind: str, path: tuple[Any, ...]) -> bool:
+    """Labels, tags and limits take any name."""
+    return bool(path) and path[-1] in ("labels", "nodeLabels", "tags", "limits")
+
+
+def test_karpenter_makes_what_the_pods_accept_and_no_more(plans) -> None:
+    nodes = WAYS["eks"] | {"zones": ["us-east-1a", "us-east-1b"]}
+    plan = plans.plan(plans.spec("eks", target={"nodes": nodes}))
+    pool = rendered(plan)["NodePool"]["spec"]
+    wanted = {r["key"]: r["values"] for r in pool["template"]["spec"]["requirements"]}
+    (pod_term,) = terms(plan)
+    assert wanted["node.kubernetes.io/instance-type"] == pod_term["node.kubernetes.io/instance-type"]
+    assert wanted["topology.kubernetes.io/zone"] == ["us-east-1a", "us-east-1b"]
+    assert wanted["karpenter.sh/capacity-type"] == ["on-demand"]
+    (model,) = plan.models
+    assert pool["limits"] == {"nvidia.com/gpu": pools.most_gpus(plan, plan.pools[0])}
+    assert pool["limits"]["nvidia.com/gpu"] >= model.replicas_max * model.gpus_per_replica
+    (taint,) = pool["template"]["spec"]["taints"]
+    assert {"key": taint["key"], "operator": "Exists", "effect": taint["effect"]} in pod(plan)["tolerations"]
+    ref = pool["template"]["spec"]["nodeClassRef"]
+    node_class = rendered(plan)["EC2NodeClass"]
+    assert (ref["kind"], ref["name"]) == (node_class["kind"], node_class["metadata"]["name"])
+    assert ref["group"] == node_class["apiVersion"].split("/")[0]
+    assert node_class["spec"]["role"] == "KarpenterNodeRole-ml"
+    named = plans.plan(plans.spec("eks", target={"nodes": nodes | {"role": "gpu-nodes"}}))
+    assert rendered(named)["EC2NodeClass"]["spec"]["role"] == "gpu-nodes"
+
+
+@pytest.mark.parametrize("platform", ["eks", "aks", "gke"])
+def test_the_disk_holds_what_a_full_node_requests(plans, platform: str) -> None:
+    plan = plans.plan(plans.spec(platform, target={"nodes": WAYS[platform]}))
+    (pool,), (model,) = plan.pools, plan.models
+    size = provisioning.disk_gb(plan, pool)
+    requests = pod(plan)["containers"][0]["resources"]["requests"]
+    asked = int(requests["ephemeral-storage"].removesuffix("Gi"))
+    count = min(pool.gpus_per_node // model.gpus_per_replica, model.replicas_max)
+    assert disks.offered_gib(platform, size) >= asked * count
+    made = rendered(plan)
+    if platform == "eks":
+        (device,) = made["EC2NodeClass"]["spec"]["blockDeviceMappings"]
+        assert device["ebs"]["volumeSize"] == f"{size}Gi"
+    elif platform == "aks":
+        assert made["AKSNodeClass"]["spec"]["osDiskSizeGB"] == size
+    else:
+        assert made["ComputeClass"]["spec"]["priorities"][0]["storage"]["bootDiskSize"] == size
+
+
+@pytest.mark.parametrize(("platform", "value"), [("eks", ["spot"]), ("aks", ["spot"])])
+def test_spot_nodes_are_those_that_the_pods_ask_for(plans, platform: str, value: list[str]) -> None:
+    plan = plans.plan(plans.spec(platform, target={"nodes": WAYS[platform], "capacity": "spot"}))
+    requirements = rendered(plan)["NodePool"]["spec"]["template"]["spec"]["requirements"]
+    assert {r["key"]: r["values"] for r in requirements}["karpenter.sh/capacity-type"] == value
+    assert any(term.get("karpenter.sh/capacity-type") == value for term in terms(plan))
+
+
+def test_a_compute_class_is_chosen_by_name_and_says_what_is_spot(plans) -> None:
+    plan = plans.plan(plans.spec("gke", target={"nodes": WAYS["gke"], "capacity": "spot"}))
+    made = rendered(plan)["ComputeClass"]
+    assert terms(plan) == [{"cloud.google.com/compute-class": [made["metadata"]["name"]]}]
+    assert "cloud.google.com/compute-class" in {t["key"] for t in pod(plan)["tolerations"]}
+    assert all(p["spot"] for p in made["spec"]["priorities"])
+    first = made["spec"]["priorities"][0]
+    (pool,) = plan.pools
+    assert first["machineType"] == pool.instance_type
+    assert first["gpu"]["count"] == pool.gpus_per_node
+    assert made["spec"]["whenUnsatisfiable"] == "DoNotScaleUp"
+
+
+def test_reserved_capacity_comes_first(plans) -> None:
+    eks = plans.plan(plans.spec("eks", target={"nodes": WAYS["eks"] | {"reservation": "cr-0123"}}))
+    made = rendered(eks)
+    assert made["EC2NodeClass"]["spec"]["capacityReservationSelectorTerms"] == [{"id": "cr-0123"}]
+    requirements = made["NodePool"]["spec"]["template"]["spec"]["requirements"]
+    assert {r["key"]: r["values"] for r in requirements}["karpenter.sh/capacity-type"] == [
+        "reserved",
+        "on-demand",
+    ]
+    gke = plans.plan(plans.spec("gke", target={"nodes": WAYS["gke"] | {"reservation": "h100s"}}))
+    first = rendered(gke)["ComputeClass"]["spec"]["priorities"][0]
+    assert first["reservations"] == {"affinity": "Specific", "specific": [{"name": "h100s"}]}
+
+
+def test_fallbacks_become_priorities_in_their_order(plans) -> None:
+    model = {"model": "meta-llama/Llama-3.1-8B-Instruct", "workload": SMALL}
+    spec = plans.spec("gke", model, target={"nodes": WAYS["gke"] | {"fallbacks": "any"}})
+    plan = Planner(Path()).plan(spec)
+    (model,) = plan.models
+    types = [p["machineType"] for p in rendered(plan)["ComputeClass"]["spec"]["priorities"]]
+    assert types[0] == plan.pools[0].instance_type
+    assert types[1:] == [f.instance_type for f in model.fallbacks]
+    assert len(types) > 1
+    for kind in pools.node_types(plan, plan.pools[0]):
+        assert kind.gpus_per_node >= model.gpus_per_replica, "a replica fits into a node of every type"
+
+
+def test_zones_of_aks_are_named_as_its_labels_name_them(plans) -> None:
+    plan = plans.plan(plans.spec("aks", target={"nodes": WAYS["aks"] | {"zones": ["2"]}, "region": "eastus"}))
+    requirements = rendered(plan)["NodePool"]["spec"]["template"]["spec"]["requirements"]
+    assert {r["key"]: r["values"] for r in requirements}["topology.kubernetes.io/zone"] == ["eastus-2"]
+
+
+def test_a_class_never_has_a_name_that_gke_keeps_for_itself(plans) -> None:
+    plan = plans.plan(plans.spec("gke", target={"nodes": WAYS["gke"]}, name="gke-models"))
+    assert rendered(plan)["ComputeClass"]["metadata"]["name"].startswith("homeport-gke-models-")
+
+
+def test_what_makes_the_nodes_is_asked_for(plans) -> None:
+    for platform, name in (("eks", "Karpenter"), ("aks", "Node auto-provisioning")):
+        plan = plans.plan(plans.spec(platform, target={"nodes": WAYS[platform]}))
+        first = prerequisites(plan, documents(plan))[0]
+        assert first.name == name
+    plan = plans.plan(plans.spec("eks", target={"nodes": WAYS["eks"]}))
+    (command,) = prerequisites(plan, documents(plan))[0].commands
+    version = sources()["karpenter-aws"]["version"].removeprefix("v")
+    assert f"--version {version}" in command
+    assert "settings.clusterName=ml" in command
+
+
+def test_a_gpu_without_a_name_at_google_is_refused(plans) -> None:
+    plan = plans.plan(plans.spec("gke", target={"nodes": WAYS["gke"]}))
+    with pytest.raises(SpecError, match="makes no nodes with GB200") as refused:
+        provisioning.accelerator(plan, "x", "GB200-192GB")
+    assert refused.value.problems[0].path == ("target", "nodes", "by")
