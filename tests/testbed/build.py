@@ -107,6 +107,7 @@ TABLE: dict[str, Program | Folder] = {
             folder="example/prometheus-operator-crd",
         ),
         Program(name="lws-manager", module="lws", package="sigs.k8s.io/lws/cmd"),
+        Folder(name="lws-webhooks", module="lws", source="sigs.k8s.io/lws", folder="config/webhook"),
         Folder(name="lws-crds", module="lws", source="sigs.k8s.io/lws", folder="config/crd/bases"),
         Folder(
             name="gateway-api-crds",
