@@ -1,0 +1,138 @@
+"""KEDA, the HPA and prometheus-adapter move a Deployment by what homeport rendered, against a real Prometheus.
+
+The windows and intervals are the shortest that the spec's overrides allow; the testbed's HPA looks every 2 s.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from homeport.manifests.prerequisites import adapter_config
+from tests.cluster.engine_metrics import Load
+from tests.cluster.scaled import GATEWAY, MODEL, Scaled, scaled
+from tests.testbed import nodes
+from tests.testbed.cluster import Testbed
+
+pytestmark = pytest.mark.cluster
+
+QUICK = "threshold: 10, scale_up_stabilization_s: 0, scale_up_step: 4, scale_down_step: 4"
+TO_ZERO = f"{{{QUICK}, scale_down_stabilization_s: 1, wake: {GATEWAY}, polling_interval_s: 1, cooldown_s: 3}}"
+
+
+@pytest.fixture
+def model(testbed: Testbed, namespace: str) -> Iterator[Scaled]:
+    """A model that KEDA moves."""
+    testbed.start_keda()
+    with scaled(testbed, namespace) as made:
+        yield made
+
+
+def test_it_follows_the_load_up_and_down_and_the_kv_cache_is_a_guard(model: Scaled) -> None:
+    model.say(Load(running=2))
+    model.watch()
+    model.apply(
+        model.plan("{min: 1, max: 4}", f"{{{QUICK}, kv_cache_usage: 0.8, scale_down_stabilization_s: 1}}")
+    )
+    assert model.stays(3) == {1}
+    model.say(Load(running=20, waiting=3))
+    model.becomes(3)
+    model.say(Load(running=2, kv_cache=0.9), Load(kv_cache=0.95))
+    assert model.stays(4) == {3}, "1.85 caches in use want ceil(1.85 / 0.8) = 3 replicas, whatever the load"
+    model.say(Load(running=2, kv_cache=0.1))
+    model.becomes(1)
+    [autoscaler] = model.bed.json("get", "hpa", "-n", model.namespace)["items"]
+    assert autoscaler["spec"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 1
+    [owner] = autoscaler["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"]) == ("ScaledObject", MODEL)
+
+
+def test_at_zero_the_gateway_wakes_it_and_the_load_takes_over(model: Scaled) -> None:
+    model.say()
+    model.watch()
+    model.apply(model.plan("{min: 0, max: 4}", TO_ZERO))
+    model.becomes(0)
+    assert model.stays(4) == {0}
+    model.say(gateway=3)
+    assert model.becomes(1) < 15
+    assert model.stays(4) == {1}, "the signal wakes one replica and asks for no second one"
+    model.say(Load(running=10, waiting=25), gateway=35)
+    model.becomes(4)
+    model.say(Load(), gateway=0)
+    model.becomes(0)
+
+
+def test_with_prometheus_gone_it_holds_then_falls_back_and_comes_back(model: Scaled) -> None:
+    model.say(Load(running=2))
+    model.watch()
+    fallback = "fallback_replicas: 3, fallback_failures: 3"
+    model.apply(model.plan("{min: 1, max: 4}", f"{{{QUICK}, scale_down_stabilization_s: 1, {fallback}}}"))
+    assert model.stays(3) == {1}
+    assert model.prometheus is not None
+    model.prometheus.stop()
+    model.becomes(3)
+    status = model.bed.json("get", "scaledobject", MODEL, "-n", model.namespace)["status"]
+    assert {c["type"]: c["status"] for c in status["conditions"]}["Fallback"] == "True"
+    assert model.stays(4) == {3}
+    model.say(Load(running=31))
+    model.watch()
+    model.becomes(4)
+    model.prometheus.stop()
+    assert model.stays(12) == {4}, "more than the fallback run: none is taken away"
+    model.say(Load(running=2))
+    model.watch()
+    model.becomes(1)
+
+
+def test_with_prometheus_gone_at_zero_it_is_started(model: Scaled) -> None:
+    model.say()
+    model.watch()
+    model.apply(
+        model.plan("{min: 0, max: 4}", TO_ZERO[:-1] + ", fallback_replicas: 2, fallback_failures: 2}")
+    )
+    model.becomes(0)
+    assert model.prometheus is not None
+    model.prometheus.stop()
+    model.becomes(2)
+
+
+def test_a_replica_whose_series_go_stale_does_not_thrash(model: Scaled) -> None:
+    """One of two replicas stops answering scrapes, again and again: its requests vanish from the sum, and come back."""
+    model.say(Load(running=12), Load(running=14))
+    model.watch()
+    model.apply(model.plan("{min: 1, max: 4}", f"{{{QUICK}, scale_down_stabilization_s: 20}}"))
+    model.becomes(3)
+    seen = set()
+    for _ in range(3):
+        model.say(Load(running=12), None)
+        seen |= model.stays(3)
+        model.say(Load(running=12), Load(running=14))
+        seen |= model.stays(2)
+    model.say(None, None)
+    seen |= model.stays(4)
+    assert seen == {3}
+
+
+def test_an_hpa_follows_what_prometheus_adapter_serves(testbed: Testbed, namespace: str) -> None:
+    testbed.start_prometheus_operator()
+    with scaled(testbed, namespace) as model:
+        plan = model.plan("{min: 1, max: 4}", f"{{by: hpa, {QUICK}, scale_down_stabilization_s: 1}}")
+        testbed.add_nodes(nodes.cpu(f"{namespace}-node"))
+        model.apply(plan)
+        config = testbed.scrape_config(namespace, {".*": f"127.0.0.1:{model.served.port}"})
+        model.watch(config)
+        assert model.prometheus is not None
+        testbed.start_prometheus_adapter(model.prometheus.url, dict(adapter_config(plan)))
+        model.served.texts["/metrics"] = _of_each(Load(running=2))
+        assert model.stays(5) == {1}
+        model.served.texts["/metrics"] = _of_each(Load(running=15, waiting=8))
+        model.becomes(4)  # each of them says 23, so it goes to the most
+        model.served.texts["/metrics"] = _of_each(Load(running=2))
+        model.becomes(1)
+        testbed.remove_nodes(f"{namespace}-node")
+
+
+def _of_each(load: Load) -> str:
+    """What every pod serves: the operator's targets are all led to one endpoint."""
+    from tests.cluster.engine_metrics import text
+
+    return text("simulator", MODEL, load)
