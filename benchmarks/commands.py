@@ -38,6 +38,8 @@ def commands(installed: Installed, work: Path, helm_path: Path | None) -> dict[s
         "--help": homeport("--help"),
         "plan --help": homeport("plan", "--help"),
         "models list --help": homeport("models", "list", "--help"),
+        "status --help": homeport("status", "--help"),
+        "preview --help": homeport("preview", "--help"),
         "size": homeport(
             "size", "--model", fleet.MODELS[0], "--gpu", "H100-SXM-80GB", "--max-model-len", "8192"
         ),

@@ -36,7 +36,7 @@ def _inside(name: str) -> Callable[[Processes, Inside], float]:
     return lambda _, inside: inside[name]
 
 
-HELPS = ("--help", "plan --help", "models list --help")
+HELPS = ("--help", "plan --help", "models list --help", "status --help", "preview --help")
 
 GOALS = (
     Goal(
