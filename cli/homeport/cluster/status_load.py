@@ -8,7 +8,7 @@ from homeport.cluster.status_types import Load
 from homeport.manifests.scaling_queries import _selector as selector
 from homeport.planning.types import ModelPlan
 
-WINDOW = "5m"
+MINUTES = 5
 """The latencies' window: long enough for a few requests of a quiet model."""
 QUANTILE = 0.95
 
@@ -26,7 +26,7 @@ def load_queries(model: ModelPlan, namespace: str) -> dict[str, str | None]:
     def quantile(name: str | None) -> str | None:
         if name is None:
             return None
-        return f"histogram_quantile({QUANTILE}, sum by (le) (rate({name}_bucket{{{where}}}[{WINDOW}])))"
+        return f"histogram_quantile({QUANTILE}, sum by (le) (rate({name}_bucket{{{where}}}[{MINUTES}m])))"
 
     return {
         "running": gauge(metrics.running),
@@ -58,9 +58,13 @@ def read_load(model: ModelPlan, namespace: str, server: Prometheus) -> tuple[Loa
             unknown[name] = gone = str(problem)
             continue
         if not found:
-            unknown[name] = "Prometheus has no such series of this model"
+            unknown[name] = (
+                f"Prometheus has fewer than two readings of it in the last {MINUTES} minutes"
+                if name.endswith("_ms")
+                else "Prometheus has no such series of this model"
+            )
         elif not math.isfinite(found[0].value):
-            unknown[name] = f"no requests in the last {WINDOW.replace('m', ' minutes')}"
+            unknown[name] = f"no requests in the last {MINUTES} minutes"
         else:
             values[name] = found[0].value * (1000 if name.endswith("_ms") else 1)
     return Load(**values), unknown

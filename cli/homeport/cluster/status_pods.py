@@ -101,10 +101,10 @@ def _unready(state: Any, status: Object, events: list[Object]) -> PodState | Non
                 found = state("waiting", _why(reason, waiting, events, "Failed"), container["name"])
                 return found
             if group == "initContainerStatuses":
-                if one.get("running"):
+                if "running" in one:
                     if container.get("started") and container.get("ready"):
                         continue  # a sidecar
-                    found = state("preparing", "it runs", container["name"], one["running"].get("startedAt"))
+                    found = state("preparing", "it runs", container["name"], (one["running"] or {}).get("startedAt"))
                     return found
                 if one.get("terminated", {}).get("exitCode", 0) != 0:
                     found = state("crashing", _crash(one["terminated"], {}), container["name"])
@@ -123,7 +123,7 @@ def _unready(state: Any, status: Object, events: list[Object]) -> PodState | Non
                     return found
                 found = state("pulling", _pulling(events) or "the kubelet prepares it", container["name"])
                 return found
-            if one.get("running") and not container.get("ready"):
+            if "running" in one and not container.get("ready"):
                 probe = _of(events, "Unhealthy")
                 word = "loading" if not container.get("started") else "not answering"
                 if before is not None and container.get("restartCount"):
@@ -133,7 +133,7 @@ def _unready(state: Any, status: Object, events: list[Object]) -> PodState | Non
                     "loading",
                     probe or ("the engine starts" if word == "loading" else "its readiness probe fails"),
                     container["name"],
-                    one["running"].get("startedAt"),
+                    (one["running"] or {}).get("startedAt"),
                 )
                 return found
     return None
