@@ -32,6 +32,7 @@ START_S = 180.0
 """Longest time to its first request: 7 s to load on two cores, more where its bytecode is not compiled yet."""
 GRACE_S = 600.0
 LOG_LINES = 5
+LONGEST_PATH = 30
 
 Progress = Callable[[str, int, float], None]
 """Called with the stage (empty: it is starting), its requests so far, and the seconds since the start."""
@@ -78,8 +79,7 @@ def run(
     An interrupt (Ctrl-C, SIGTERM) ends the load and keeps what was measured. The key goes into the generator's
     environment, and nowhere else. Raises EnvironmentProblem where the generator fails before anything was measured.
     """
-    # Short: the path of a socket, which the generator makes in it, holds 107 characters.
-    with tempfile.TemporaryDirectory(prefix="hp-") as folder:
+    with tempfile.TemporaryDirectory(prefix="hp-", dir=_short_folder()) as folder:
         root = Path(folder)
         _write_inputs(root, endpoint, engine, stages, prompts, key)
         environment = {
@@ -184,6 +184,12 @@ def of_stage(records: Sequence[Record], stage: Stage) -> list[Record]:
     """The records of one stage."""
     name = _phase_name(stage)
     return [record for record in records if record.stage == name]
+
+
+def _short_folder() -> str:
+    """Where temporary files go; /tmp instead of a long path: the generator makes sockets, whose paths hold 107 characters."""
+    usual = tempfile.gettempdir()
+    return "/tmp" if len(usual) > LONGEST_PATH and os.access("/tmp", os.W_OK) else usual
 
 
 def _write_inputs(
