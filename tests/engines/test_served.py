@@ -237,8 +237,9 @@ def test_its_cache_is_what_its_labels_say(served: Served) -> None:
         model = Path(served.plan.spec.model)
         asked = ["size", "--engine=cpu", f"--engine-version={real.VERSION}", f"--model={model}", "--max-model-len=32768", "-o=json"]  # fmt: skip
         done = subprocess.run(
-            [sys.executable, "-m", "homeport", *asked], capture_output=True, text=True, check=True
+            [sys.executable, "-m", "homeport", *asked], capture_output=True, text=True, check=False
         )
+        assert done.returncode == 0, done.stderr
         size = json.loads(done.stdout)
         assert size["kv_cache_gib_per_gpu"] * 2**30 == int(says["kv_cache_memory_bytes"])
         assert size["kv_cache_tokens"] == pytest.approx(tokens, rel=0.01)
@@ -267,7 +268,7 @@ def test_its_metrics_feed_the_rendered_trigger(served: Served, tmp_path: Path) -
 
 
 @both
-def test_zz_sigterm_with_requests_in_flight_loses_none(served: Served) -> None:
+def test_sigterm_with_requests_in_flight_loses_none(served: Served) -> None:
     """Last, because it ends the server."""
     with ThreadPoolExecutor(4) as pool:
         asked = served.four(pool)
