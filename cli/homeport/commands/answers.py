@@ -11,6 +11,8 @@ from msgspec.structs import fields
 
 from homeport.catalog.types import ApiPrice, Gpu, Instance, Model
 from homeport.cluster.bench_answer import Bench
+from homeport.cluster.doctor_types import Report
+from homeport.cluster.status_types import Status
 from homeport.commands.answers_diff import Diff
 from homeport.commands.answers_scaling import PlannedScaling
 from homeport.commands.output import SCHEMA_VERSION
@@ -405,6 +407,8 @@ class Config(Struct):
 ANSWERS: dict[str, type[Struct]] = {
     "plan": Plan,
     "config": Config,
+    "status": Status,
+    "doctor": Report,
     "bench": Bench,
     "size": Size,
     "size cases": SizeCase,
