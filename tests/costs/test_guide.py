@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from homeport.catalog.prices import api_price
 from homeport.costs import guide
+from homeport.costs.api import api_bill, usd_per_daily_request
+from homeport.costs.types import Options
+from tests.costs.conftest import make_plan
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "guide-figures.md"
 APIS = {
@@ -129,3 +133,23 @@ def test_page_compares_breakevens() -> None:
         assert abs(explained / amount(printed) - 1) < Decimal("0.03")
         assert abs(computed / amount(printed) - 1) > Decimal("0.25")
         assert verdict == "inconsistent"
+
+
+@pytest.mark.parametrize("name", ["gpt-4.1-mini", "claude-sonnet-4"])
+def test_a_bill_and_a_daily_request_follow_the_formula(name: str) -> None:
+    """In the guide's month, a bill by tokens is the guide's total: both ask one function."""
+    price = api_price(name)
+    assert price.input_usd_per_mtok is not None
+    assert price.output_usd_per_mtok is not None
+    spec, options = make_plan(100_000).spec, Options(method="guide")
+    by_formula = guide.api_monthly_cost(
+        Decimal(100_000),
+        Decimal(1000),
+        Decimal(500),
+        Decimal(str(price.input_usd_per_mtok)),
+        Decimal(str(price.output_usd_per_mtok)),
+    )
+    assert api_bill(price, spec, guide.DAYS_PER_MONTH, options).usd_per_month == by_formula
+    each = usd_per_daily_request(price, spec, guide.DAYS_PER_MONTH, options)
+    assert each is not None
+    assert each * 100_000 == by_formula

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from homeport.costs.guide import tokens_usd
 from homeport.costs.money import MILLION, cents, decimal, total
 from homeport.costs.own_rest import api_engineering
 from homeport.costs.types import ApiBill, Line, Options
@@ -41,15 +42,15 @@ def api_bill(price: ApiPrice, spec: Spec, days: Decimal, options: Options) -> Ap
         for part in _parts(price, work, options):
             fields.append(part.price_field)
             usd = _unit_price(price, part)
-            mtok = decimal(work.requests_per_day) * part.tokens / MILLION * days
+            requests = decimal(work.requests_per_day)
             lines.append(
                 Line(
                     kind="tokens",
                     item=part.item,
-                    quantity=mtok,
+                    quantity=requests * part.tokens / MILLION * days,
                     unit="million tokens",
                     unit_price_usd=usd,
-                    usd_per_month=None if usd is None else cents(mtok * usd),
+                    usd_per_month=None if usd is None else cents(tokens_usd(requests, part.tokens, usd, days)),
                     source=price.source,
                     as_of=price.as_of or None,
                     estimated=part.price_field in price.unverified or "as_of" in price.unverified,
@@ -91,8 +92,8 @@ def usd_per_daily_request(price: ApiPrice, spec: Spec, days: Decimal, options: O
             unit_price = _unit_price(price, part)
             if unit_price is None:
                 return None
-            usd += decimal(model.workload.requests_per_day) * part.tokens / MILLION * unit_price
-    return usd * days / requests_per_day(spec)
+            usd += tokens_usd(decimal(model.workload.requests_per_day), part.tokens, unit_price, days)
+    return usd / requests_per_day(spec)
 
 
 def _parts(price: ApiPrice, work: Workload, options: Options) -> list[Part]:

@@ -44,11 +44,17 @@ def api_monthly_cost(
     output_price_per_m: Decimal,
 ) -> Decimal:
     """Return USD a month of 30 days: (requests x input / 10^6 x price + requests x output / 10^6 x price) x 30."""
-    daily = (
-        daily_requests * avg_input_tokens / MILLION * input_price_per_m
-        + daily_requests * avg_output_tokens / MILLION * output_price_per_m
+    return cents(
+        tokens_usd(daily_requests, avg_input_tokens, input_price_per_m)
+        + tokens_usd(daily_requests, avg_output_tokens, output_price_per_m)
     )
-    return cents(daily * DAYS_PER_MONTH)
+
+
+def tokens_usd(
+    daily_requests: Decimal, avg_tokens: Decimal, price_per_m: Decimal, days: Decimal = DAYS_PER_MONTH
+) -> Decimal:
+    """Return USD of one kind of tokens in so many days, not rounded: requests x tokens / 10^6 x price x days."""
+    return daily_requests * avg_tokens / MILLION * price_per_m * days
 
 
 def self_hosted_monthly_cost(
