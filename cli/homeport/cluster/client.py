@@ -208,18 +208,23 @@ class Cluster:
         target = path + ("&" if "?" in path else "?") + f"timeout={SERVER_S}s"
         attempt, busy, broken_since = 0, 0, None
         while True:
+            sent = time.monotonic()
             try:
                 reply = self._pool.send(method, target, data, content_type, accept, CONNECT_S, READ_S)
             except answers.broken() as error:
-                problem = answers.connection_problem(error, asked)
                 now = time.monotonic()
+                # At its deadline the API server just closes the connection of a read.
+                late = now - sent >= SERVER_S - 0.5
+                problem = answers.timed_out(asked) if late else answers.connection_problem(error, asked)
+                # A server that has just come back may be late; one that is late at once hangs.
+                passing = isinstance(problem, Unreachable) or (late and broken_since is not None)
                 broken_since = broken_since or now
                 patience = self.patience_s if self._has_answered else min(FIRST_PATIENCE_S, self.patience_s)
-                wait = min(LONGEST_WAIT_S, 0.1 * 2**attempt)
-                if not isinstance(problem, Unreachable) or now + wait - broken_since > patience:
+                left = broken_since + patience - now
+                if not passing or left <= 0:
                     raise problem from None
+                time.sleep(min(left, LONGEST_WAIT_S, 0.1 * 2**attempt))
                 attempt += 1
-                time.sleep(wait)
                 self._wait_until_ready(broken_since + patience)
                 continue
             self._has_answered = True
@@ -291,7 +296,7 @@ def connect(
 ) -> Cluster:
     """Return the cluster that the kubeconfig names; nothing is asked of it yet.
 
-    Raises KubeconfigProblem, CredentialsRefused (a credential plugin failed) and MissingExtra.
+    Raises KubeconfigProblem, CredentialsRefused (a credential plugin failed) and EnvironmentProblem (no client installed).
     """
     return Cluster(access(kubeconfig, context), patience_s=patience_s)
 

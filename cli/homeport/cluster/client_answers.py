@@ -92,15 +92,15 @@ def connection_problem(error: Exception, asked: Asked) -> ClusterProblem:
     if isinstance(error, SSLError):
         return _tls_problem(text, asked.server)
     if isinstance(error, ReadTimeoutError):
-        return _timed_out(asked)
+        return timed_out(asked)
     if isinstance(error, NameResolutionError):
         why = "its name is not known to the DNS"
-    elif isinstance(error, ConnectTimeoutError):
-        why = "it does not take the connection (a firewall, a VPN that is off, a private endpoint)"
-    elif isinstance(error, ProxyError):
-        why = "the proxy does not let us through"
     elif "refused" in text:
         why = "it refuses the connection"
+    elif isinstance(error, ProxyError):
+        why = "the proxy does not let us through"
+    elif isinstance(error, ConnectTimeoutError):
+        why = "it does not take the connection (a firewall, a VPN that is off, a private endpoint)"
     else:
         why = "the connection broke"
     return Unreachable(
@@ -132,7 +132,8 @@ def _tls_problem(text: str, server: str) -> ClusterProblem:
     return Unreachable(f"the API server {server} cannot be reached: the TLS connection broke", help=CONTEXTS)
 
 
-def _timed_out(asked: Asked) -> TimedOut:
+def timed_out(asked: Asked) -> TimedOut:
+    """Say that the server took the request and gave no answer."""
     return TimedOut(
         f"the API server {asked.server} did not answer in time ({asked.what})",
         help="its etcd may be slow or down: `kubectl get --raw '/readyz?verbose'` says; nothing is lost, run it again",
@@ -187,7 +188,7 @@ def problem(reply: Whole, asked: Asked) -> ClusterProblem:
     if reply.status == 410:
         return Gone(message or "the watch's place is no longer kept")
     if reply.status in (500, 504) and ("Timeout" in reason or "timed out" in message or reply.status == 504):
-        return _timed_out(asked)
+        return timed_out(asked)
     # A field that the schema does not know comes back as the server's own failure.
     if (
         reply.status in (400, 404, 405, 409, 413, 415, 422)

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from homeport.cluster.errors import CredentialsRefused, KubeconfigProblem
+from homeport.errors import EnvironmentProblem
 from homeport.text import nearest, one_of
 
 CONTEXTS = "`kubectl config get-contexts` lists the contexts"
@@ -40,14 +41,15 @@ def access(kubeconfig: Path | None, context: str | None) -> Access:
     """Read the kubeconfig and make the client's settings.
 
     Raises KubeconfigProblem for a file that is missing or makes no sense and for an unknown context, CredentialsRefused
-    where the plugin that gives the credentials failed.
+    where the plugin that gives the credentials failed, EnvironmentProblem where the client is not installed.
     """
     try:
         from kubernetes.client import Configuration
     except ImportError:
-        from homeport.errors import MissingExtra
-
-        raise MissingExtra("diff", "cluster") from None
+        raise EnvironmentProblem(
+            "talking to a cluster needs the extra 'cluster', which is not installed",
+            help="pip install 'homeport[cluster]'",
+        ) from None
 
     settings = Configuration()
     files = _files(kubeconfig)

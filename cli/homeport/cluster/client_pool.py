@@ -4,6 +4,8 @@ import ssl
 from typing import Any
 
 from homeport.cluster.client_answers import Whole
+from homeport.cluster.client_config import shown
+from homeport.cluster.errors import KubeconfigProblem
 
 CONNECTIONS = 16
 """Connections that are kept open: as many as requests are sent at a time."""
@@ -13,7 +15,7 @@ class Pool:
     """Sends requests as the user of a kubeconfig."""
 
     def __init__(self, settings: Any) -> None:
-        """`settings` is the Kubernetes client's Configuration."""
+        """`settings` is the Kubernetes client's Configuration. Raises KubeconfigProblem for certificates that are none."""
         from kubernetes.client.rest import RESTClientObject
 
         self._settings = settings
@@ -22,7 +24,13 @@ class Pool:
         settings.retries = False  # the caller knows what may be sent again
         self._manager = RESTClientObject(settings).pool_manager
         if self._host.startswith("https"):
-            self._tls()
+            try:
+                self._tls()
+            except (ssl.SSLError, OSError):  # its text may quote what the file holds
+                raise KubeconfigProblem(
+                    f"a certificate or key of the kubeconfig for {shown(self._host)} cannot be used",
+                    help="fetch the kubeconfig again",
+                ) from None
 
     def _tls(self) -> None:
         """Read certificates and keys now: the files that the client wrote them to are not to outlive this."""

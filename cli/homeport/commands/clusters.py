@@ -21,7 +21,7 @@ class ClusterOptions(msgspec.Struct, frozen=True):
     def connect(self) -> "Cluster":
         """Return the cluster; nothing is asked of it yet.
 
-        Raises KubeconfigProblem, CredentialsRefused and MissingExtra.
+        Raises KubeconfigProblem, CredentialsRefused and EnvironmentProblem (the extra is not installed).
         """
         from homeport.cluster.client import connect
 
