@@ -49,7 +49,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     context: Annotated[str, Meta(description="Of the kubeconfig")]
     server_version: Annotated[str | None, Meta(description="The API server's")]
     deployed: Annotated[bool, Meta(description="Something of the spec is in the cluster, or that is unknown")]
-    findings: tuple[Finding, ...]
+    findings: Annotated[
+        tuple[Finding, ...], Meta(description="All that was looked at, what is well included")
+    ]
 
     @property
     def faulty(self) -> bool:

@@ -81,10 +81,10 @@ class ModelStatus(Struct, frozen=True, kw_only=True):
     name: Annotated[str, Meta(description="Its name in the spec")]
     workload: Annotated[str, Meta(description="Kind and name of what runs it")]
     ready: Annotated[bool, Meta(description="It exists, and as many replicas serve as are wanted")]
-    replicas: Replicas
+    replicas: Annotated[Replicas, Meta(description="How many there are, and how many there shall be")]
     pods: Annotated[tuple[Waiting, ...], Meta(description="Those that do not serve, and why")]
-    load: Load
-    spending: Spending
+    load: Annotated[Load, Meta(description="What the engines say, all replicas together")]
+    spending: Annotated[Spending, Meta(description="What runs now costs now")]
     last_scaled: Annotated[Scaled | None, Meta(description="Null: nothing that the cluster still tells of")]
     unknown: Annotated[dict[str, str], Meta(description="Why a figure is null, by its name")]
 
@@ -98,7 +98,7 @@ class Status(Struct, frozen=True, kw_only=True):
     at: Annotated[str, Meta(description="When it was read, UTC")]
     namespace: Annotated[str, Meta(description="Where the models run")]
     context: Annotated[str, Meta(description="Of the kubeconfig")]
-    models: tuple[ModelStatus, ...]
+    models: Annotated[tuple[ModelStatus, ...], Meta(description="Every model of the spec")]
     usd_per_hour: Annotated[
         float | None, Meta(description="All models together; null: one of them is unknown")
     ]
