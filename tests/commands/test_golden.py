@@ -45,6 +45,13 @@ models:
     modle: Qwen/Qwen3-8B
     workload: {requests_per_day: 1000, input_tokens: 100, output_tokens: 100}
 """
+KUBECONFIG = """apiVersion: v1
+kind: Config
+current-context: production
+clusters: [{name: here, cluster: {server: "https://127.0.0.1:1"}}]
+contexts: [{name: production, context: {cluster: here, user: me}}]
+users: [{name: me, user: {token: tell-nobody}}]
+"""
 NO_YAML = "version: 1\nname: support\nmodels: [\n"
 ONE = "--requests-per-day 100000 --input-tokens 1000 --output-tokens 500"
 
@@ -87,6 +94,9 @@ OUTPUTS = {
     "error-engine-flag": "plan -f flag.yaml",
     "error-api": "cost -f support.yaml --compare gpt-4.11",
     "error-gpu": "gpus show H1000",
+    "error-kubeconfig": "diff -f support.yaml --kubeconfig missing.yaml",
+    "error-context": "diff -f support.yaml --kubeconfig config.yaml --context prodution",
+    "error-unreachable": "diff -f support.yaml --kubeconfig config.yaml",
     "error-size": "size --model Llama-3.1-70B-Instruct --gpu L4",
 }
 
@@ -112,6 +122,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(EXAMPLES / example, made)
     (made / "mistakes.yaml").write_text(MISTAKES)
     (made / "broken.yaml").write_text(NO_YAML)
+    (made / "config.yaml").write_text(KUBECONFIG)
     text = (made / "support.yaml").read_text()
     (made / "flag.yaml").write_text(
         text.replace("    workload:", "    extra_args: [--enable-prefix-cachin]\n    workload:", 1)

@@ -83,7 +83,8 @@ def _files(kubeconfig: Path | None) -> list[Path]:
     if kubeconfig is not None:
         if not kubeconfig.is_file():
             raise KubeconfigProblem(
-                f"there is no kubeconfig '{kubeconfig}'", help="--kubeconfig names a file"
+                f"there is no kubeconfig '{kubeconfig}'",
+                help="leave --kubeconfig out to use KUBECONFIG or ~/.kube/config",
             )
         return [kubeconfig]
     named = os.environ.get("KUBECONFIG", "")
