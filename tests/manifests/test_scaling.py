@@ -10,6 +10,7 @@ import yaml
 
 from homeport.errors import SpecError
 from homeport.manifests import render
+from homeport.manifests.cautions import cautions
 from homeport.manifests.parsing import load
 from homeport.manifests.prerequisites import adapter_config, prerequisites
 
@@ -82,6 +83,13 @@ def test_to_zero_it_wakes_on_the_given_signal_and_on_no_other(plans) -> None:
     assert found["wake"]["metadata"]["threshold"] == "1"
     assert float(found["kv-cache"]["metadata"]["activationThreshold"]) == spec["maxReplicaCount"]
     assert spec["fallback"]["replicas"] >= 1, "KEDA goes to zero where the fallback is 0"
+
+
+def test_it_is_said_that_the_signal_is_not_rendered(plans) -> None:
+    zero = {"replicas": {"min": 0, "max": 3}, "scaling": {"wake": WAKE}}
+    (said,) = [text for text in cautions(plans.plan(plans.spec("gke", zero))) if "scaling.wake" in text]
+    assert said.startswith("assistant: at zero it wakes on scaling.wake")
+    assert not any("scaling.wake" in text for text in cautions(plans.plan(plans.spec("gke"))))
 
 
 def test_a_signal_of_the_replicas_themselves_wakes_nothing_and_is_refused(plans) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from homeport.engines.types import Server
-from homeport.manifests import disks, pods, weights
+from homeport.manifests import disks, pods, scaling, weights
 from homeport.manifests.network import route_notes
 from homeport.manifests.targets import Platform, platform
 from homeport.planning.types import ModelPlan, Plan
@@ -25,6 +25,11 @@ def _of_model(model: ModelPlan, where: Platform, *, nodes_found: bool) -> Iterat
     yield from _of_exposure(model)
     yield from route_notes(model, where)
     yield from _of_rollouts(model, where)
+    if scaling.scaled(model) and model.replicas_min == 0:
+        yield (
+            "at zero it wakes on scaling.wake, which must come from something that holds requests meanwhile: a gateway "
+            "of yours, nothing that is rendered here"
+        )
     if weights.loads_weights(model):
         yield from _of_weights(model)
     if nodes_found:  # nodes that homeport makes have the disk that they need
