@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import helm, report
-from benchmarks.commands import commands, inside, pulumi_commands
+from benchmarks.commands import commands, inside, preview_commands, pulumi_commands
 from benchmarks.install import install
 from benchmarks.measure import in_turns
 
@@ -49,6 +49,12 @@ def main() -> None:
             progress(f"the Pulumi row is left out: {programs}")
         else:
             runs |= programs
+        previews = preview_commands(installed.packages, work)
+        if isinstance(previews, str):
+            missing["engine"] = previews
+            progress(f"the row of Pulumi's engine is left out: {previews}")
+        else:
+            runs |= previews
         busy = os.getloadavg()[0]
         took = in_turns(runs, args.rounds, progress)
         machine = (

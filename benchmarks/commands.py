@@ -11,6 +11,7 @@ from benchmarks.measure import Command, environment
 HERE = Path(__file__).parent
 RENDERED = (1, 100, 500, 1000)
 AGAINST_HELM = (1, 100, 500)
+DOUBLE = '#!/bin/sh\ncd "{}" && exec "{}" -m tests.infra.double "$@"\n'
 
 
 def commands(installed: Installed, work: Path, helm_path: Path | None) -> dict[str, Command]:
@@ -76,6 +77,35 @@ def pulumi_commands(installed: Installed, work: Path) -> dict[str, Command] | st
     return {
         f"pulumi {way}": Command([sys.executable, program, way, documents], env)
         for way in ("untyped", "typed")
+    }
+
+
+def preview_commands(packages: Path, work: Path, models: int = 50) -> dict[str, Command] | str:
+    """A preview of so many models on Pulumi's engine, by homeport and of the same objects read; or the reason why not.
+
+    Where the Kubernetes provider's plugin is not installed, its test double stands in: the same for both, so that the
+    quotient means the same. There is no cluster, so the provider answers at once and homeport's share is at its largest.
+    """
+    import shutil
+
+    if shutil.which("pulumi") is None:
+        return "the pulumi program is not on PATH"
+    env = environment(packages) | {
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "KUBECONFIG": str(work / "no-kubeconfig"),
+        "PYTHONPYCACHEPREFIX": str(work / "bytecode"),
+    }
+    del env["PYTHONDONTWRITEBYTECODE"]
+    if shutil.which("pulumi-resource-kubernetes") is None:
+        double = Path(_file(work, "pulumi-resource-kubernetes", DOUBLE.format(HERE.parent, sys.executable)))
+        double.chmod(0o755)
+        env |= {"PATH": f"{work}:{env['PATH']}", "PULUMI_HOME": str(work / "pulumi")}
+    program, spec = str(HERE / "pulumi_preview.py"), _file(work, "engine.yaml", fleet.spec(models))
+    objects = str(work / "engine.jsonl")
+    subprocess.run([sys.executable, program, "objects", spec, objects], env=env, check=True)
+    return {
+        f"engine {way}": Command([sys.executable, program, way, spec, objects, str(work / "state")], env)
+        for way in ("ours", "dicts")
     }
 
 

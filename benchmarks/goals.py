@@ -71,5 +71,9 @@ GOALS = (
         "Pulumi program with 200 objects under mocks / the same with typed classes", "x", 0.6, 0.36,
         _wall("pulumi untyped", "pulumi typed"),
     ),
+    Goal(
+        "Pulumi preview of 50 models / of the same resources, read from a file", "x", 1.10, 1.05,
+        _wall("engine ours", "engine dicts"),
+    ),
     Goal("base install, without extras", "MB", 40, 25, _inside("install")),
 )  # fmt: skip
