@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 
 from homeport.catalog import price_lists
@@ -202,8 +203,6 @@ def test_prices_of_a_file_count_over_the_packages_own(server: Server) -> None:
     before, older = api_price("gpt-4.1"), api_price("gpt-4.1", as_of="2025")
     rows = price_lists.litellm(f"{server.url}/litellm.json", TODAY)
     machine = instances("azure", "eastus", "H100")[0]
-    import msgspec
-
     dear = msgspec.structs.replace(machine, on_demand_usd_per_hour=999.0)
     new = msgspec.structs.replace(machine, region="nowhere", on_demand_usd_per_hour=1.0)
     use_prices(PriceBook(schema_version=1, api_prices=tuple(rows), instances=(dear, new)))
@@ -253,8 +252,6 @@ def test_refresh_writes_a_file_that_cost_uses(
 def test_prices_of_a_file_choose_the_gpu(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import msgspec
-
     free = [
         msgspec.structs.replace(row, on_demand_usd_per_hour=0.01)
         for row in instances("aws", "us-east-1", "A100")
@@ -299,8 +296,6 @@ def test_a_file_of_another_form_is_refused_and_left_alone(
 def test_a_file_may_only_price_what_the_catalog_knows(
     tmp_path: Path, change: dict[str, Any], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import msgspec
-
     row = msgspec.structs.replace(instances("aws")[0], **change)
     target = tmp_path / "prices.json"
     target.write_bytes(msgspec.json.encode(PriceBook(schema_version=1, instances=(row,))))
@@ -327,3 +322,32 @@ def test_nothing_is_written_where_a_list_fails(
     assert refresh(server, "--source=litellm", "--region=eastus") == 2
     assert refresh(server, "--region=eastuss") == 2
     assert "eastus" in capsys.readouterr().err
+
+
+def test_list_and_show_take_a_file_of_prices_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = next(r for r in instances("gcp") if r.instance_type == "a3-highgpu-8g")
+    row = msgspec.structs.replace(
+        row, on_demand_usd_per_hour=12.25, on_demand_usd_per_gpu_hour=1.53125, as_of="2026-11-20"
+    )
+    target = tmp_path / "prices.json"
+    target.write_bytes(msgspec.json.encode(PriceBook(schema_version=1, instances=(row,))))
+
+    def priced(*args: str) -> list[Any]:
+        assert run(["prices", *args, "-o", "json"]) == 0
+        rows = json.loads(capsys.readouterr().out)["prices"]
+        return [
+            r["on_demand_usd_per_hour"]
+            for r in rows
+            if (r["instance_type"], r["region"]) == (row.instance_type, row.region)
+        ]
+
+    listed, shown = ("list", "--kind=instance", "--cloud=gcp"), ("show", row.instance_type)
+    own = priced(*listed)
+    assert own == priced(*shown) != [12.25]
+    assert priced(*listed, f"--prices={target}") == priced(*shown, f"--prices={target}") == [12.25]
+    assert priced(*shown) == own
+    monkeypatch.setenv("HOMEPORT_PRICES", str(target))
+    assert priced(*shown) == [12.25]
+    assert run(["prices", "list", f"--prices={tmp_path / 'none.json'}"]) == 2

@@ -7,6 +7,7 @@ import click
 from homeport.commands.catalog_groups import list_show_group, subcommand
 from homeport.commands.choices import CatalogName, NearestChoice, api_ids, gpu_ids
 from homeport.commands.output import SCHEMA_VERSION, Format, Output
+from homeport.commands.pricing import prices_option
 
 
 @list_show_group(
@@ -39,6 +40,7 @@ def prices() -> None:
 @click.option("--cloud", help="Instances: aws, azure, gcp, lambda or runpod.")
 @click.option("--region", help="Instances: one region.")
 @click.option("--gpu", type=CatalogName(gpu_ids, "gpu"), help="Instances: a GPU or a family.")
+@prices_option
 def prices_list(
     out: Output,
     output_format: Format,
@@ -163,6 +165,7 @@ def _list_instances(
 )
 @click.argument("name", type=CatalogName(api_ids, "price"))
 @click.option("--region", help="An instance's region.")
+@prices_option
 def prices_show(out: Output, output_format: Format, name: str, region: str | None) -> None:
     """Find and print."""
     from homeport.catalog.prices import api_id, api_prices, instances
