@@ -14,6 +14,7 @@ import msgspec
 
 from homeport.cluster import client_answers as answers
 from homeport.cluster.client_config import Access, access
+from homeport.cluster.client_retry import Outage
 from homeport.cluster.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ PATIENCE_S = 20.0
 """How long a connection that has worked before may stay broken, seconds: an API server restarts in about 3."""
 FIRST_PATIENCE_S = 1.0
 """The same for a server that has not answered yet, seconds: it is more likely that the address is wrong."""
-LONGEST_WAIT_S = 2.0
 BUSY_TRIES = 5
 
 
@@ -78,10 +78,11 @@ class Cluster:
         self._resources: dict[str, dict[str, Resource]] = {}
 
     def kinds(self, api_version: str) -> dict[str, Resource]:
-        """Return the kinds of an API version; none where the cluster does not serve it. Asked once."""
-        if api_version not in self._resources:
+        """Return the kinds of an API version; none where the cluster does not serve it (which is asked anew each time)."""
+        known = self._resources.get(api_version)
+        if known is None:
             listed = self.raw(_group_path(api_version), missing_ok=True)
-            self._resources[api_version] = {
+            known = {
                 one["kind"]: Resource(
                     api_version=api_version,
                     kind=one["kind"],
@@ -91,7 +92,9 @@ class Cluster:
                 for one in (listed or {}).get("resources") or []
                 if "/" not in one["name"]
             }
-        return self._resources[api_version]
+            if known:
+                self._resources[api_version] = known
+        return known
 
     def resource(self, api_version: str, kind: str) -> Resource:
         """Return how the cluster names a kind. Raises KindMissing where it serves none."""
@@ -206,38 +209,34 @@ class Cluster:
         asked = answers.Asked(server=self.server, method=method, path=path, body=body)
         data = None if body is None else msgspec.json.encode(body)
         target = path + ("&" if "?" in path else "?") + f"timeout={SERVER_S}s"
-        attempt, busy, broken_since = 0, 0, None
+        outage = Outage(self.patience_s if self._has_answered else min(FIRST_PATIENCE_S, self.patience_s))
+        busy = 0
         while True:
             sent = time.monotonic()
             try:
                 reply = self._pool.send(method, target, data, content_type, accept, CONNECT_S, READ_S)
             except answers.broken() as error:
-                now = time.monotonic()
                 # At its deadline the API server just closes the connection of a read.
-                late = now - sent >= SERVER_S - 0.5
+                late = time.monotonic() - sent >= SERVER_S - 0.5
                 problem = answers.timed_out(asked) if late else answers.connection_problem(error, asked)
-                # A server that has just come back may be late; one that is late at once hangs.
-                passing = isinstance(problem, Unreachable) or (late and broken_since is not None)
-                broken_since = broken_since or now
-                patience = self.patience_s if self._has_answered else min(FIRST_PATIENCE_S, self.patience_s)
-                left = broken_since + patience - now
-                if not passing or left <= 0:
-                    raise problem from None
-                time.sleep(min(left, LONGEST_WAIT_S, 0.1 * 2**attempt))
-                attempt += 1
-                self._wait_until_ready(broken_since + patience)
-                continue
-            self._has_answered = True
-            if reply.status < 300:
-                return Reply(reply.data, answers.warnings(reply))
-            if reply.status == 404 and missing_ok and not answers.is_namespace_missing(reply.data, path):
-                return None
-            wait_s = answers.retry_after_s(reply)
-            if wait_s is not None and busy < BUSY_TRIES:
-                busy += 1
-                time.sleep(wait_s)
-                continue
-            raise answers.problem(reply, asked)
+            else:
+                self._has_answered = True
+                if reply.status < 300:
+                    return Reply(reply.data, answers.warnings(reply))
+                if reply.status == 404 and missing_ok and not answers.is_namespace_missing(reply.data, path):
+                    return None
+                wait_s = answers.retry_after_s(reply)
+                if wait_s is not None and busy < BUSY_TRIES:
+                    busy += 1
+                    time.sleep(wait_s)
+                    continue
+                problem = answers.problem(reply, asked)
+            pause_s = outage.pause(problem)
+            if pause_s is None:
+                raise problem
+            time.sleep(pause_s)
+            if isinstance(problem, Unreachable):
+                self._wait_until_ready(outage.until)
 
     def _wait_until_ready(self, until: float) -> None:
         """Wait for a server that is there again until it knows its own roles: before that it forbids everything."""
