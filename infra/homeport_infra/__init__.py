@@ -3,11 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from homeport_infra.gke_cluster import GkeCluster, GkeClusterArgs
     from homeport_infra.model_server import ModelServer, ModelServerArgs
     from homeport_infra.node_pool import GpuNodePool, GpuNodePoolArgs
     from homeport_infra.platform import Platform, PlatformArgs
 
 __all__ = [
+    "GkeCluster",
+    "GkeClusterArgs",
     "GpuNodePool",
     "GpuNodePoolArgs",
     "ModelServer",
@@ -15,7 +18,12 @@ __all__ = [
     "Platform",
     "PlatformArgs",
 ]
-_HOMES = {"ModelServer": "model_server", "GpuNodePool": "node_pool", "Platform": "platform"}
+_HOMES = {
+    "GkeCluster": "gke_cluster",
+    "GpuNodePool": "node_pool",
+    "ModelServer": "model_server",
+    "Platform": "platform",
+}
 
 
 def __getattr__(name: str) -> Any:

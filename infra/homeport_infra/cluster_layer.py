@@ -1,45 +1,97 @@
-"""The layer `cluster`: the GPU nodes of a plan, as node pools of its cloud."""
+"""The layer `cluster`: the GPU nodes of a plan, as node pools of its cloud or as objects that make the cluster add them."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pulumi
 
+from homeport.manifests import provisioning
 from homeport.manifests.types import Document
+from homeport.planning import pools
 from homeport.planning.hardware import region_of
-from homeport.planning.types import Plan
-from homeport_infra.node_pool import GpuNodePool, GpuNodePoolArgs, disk_gib, pool_limits
+from homeport.planning.types import Plan, Pool
+from homeport_infra.manifest import Manifest, parse
+from homeport_infra.node_pool import GpuNodePool, GpuNodePoolArgs
 from homeport_infra.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from homeport_infra.gke_cluster import GkeCluster
 
 
 def node_pools(
-    plan: Plan, settings: Settings, rendered: Sequence[Document], opts: pulumi.ResourceOptions | None = None
+    plan: Plan, settings: Settings, opts: pulumi.ResourceOptions | None = None
 ) -> list[GpuNodePool]:
     """Register the pools of a plan. Raises SettingsError where their cluster has no name."""
-    cluster = settings.cluster or plan.spec.target.nodes.cluster or ""
+    cluster = settings.cluster or plan.spec.target.nodes.cluster
     if not cluster:
         raise SettingsError(
             "node pools need the name of their cluster",
             help="set target.nodes.cluster in the spec, or homeport:cluster in the stack",
         )
-    made = []
-    for pool in plan.pools:
-        assert pool.instance_type is not None, "a pool on a cloud has an instance type"
-        least, most = pool_limits(plan, pool)
-        made.append(
-            GpuNodePool(
-                f"gpu-{pool.instance_type}",
-                GpuNodePoolArgs(
-                    cluster=cluster,
-                    location=settings.location or region_of(plan.spec.target) or "",
-                    machine_type=pool.instance_type,
-                    gpu=pool.gpu,
-                    gpus_per_node=pool.gpus_per_node,
-                    min_nodes=least,
-                    max_nodes=most,
-                    disk_gib=disk_gib(plan, pool, rendered),
-                    spot=pool.capacity == "spot",
-                ),
-                opts,
-            )
+    return [
+        GpuNodePool(f"gpu-{pool.instance_type}", pool_args(plan, pool, settings, cluster), opts)
+        for pool in pools.made(plan)
+    ]
+
+
+def pool_args(plan: Plan, pool: Pool, settings: Settings, cluster: str) -> GpuNodePoolArgs:
+    """What a pool of a plan is made of: limits, disk, zones and labels. Raises SpecError for a GPU without a name."""
+    platform, nodes = plan.spec.target.platform, plan.spec.target.nodes
+    assert platform in ("gke", "eks", "aks"), "the spec lets no other platform make node pools"
+    least, most = pools.limits(plan, pool)
+    types = [kind.instance_type for kind in pools.node_types(plan, pool)]
+    gke = platform == "gke"
+    return GpuNodePoolArgs(
+        platform=platform,
+        cluster=cluster,
+        instance_types=types,
+        gpu=pool.gpu,
+        gpus_per_node=pool.gpus_per_node,
+        min_nodes=least,
+        max_nodes=most,
+        disk_gb=provisioning.disk_gb(plan, pool),
+        spot=provisioning.is_spot(plan),
+        zones=list(nodes.zones) if nodes.zones else None,
+        reservation=nodes.reservation,
+        labels=provisioning.node_labels(plan),
+        location=settings.location or region_of(plan.spec.target) or "",
+        resource_group=settings.resource_group,
+        subnets=list(settings.subnets),
+        node_role=settings.node_role,
+        accelerator=provisioning.accelerator(plan, types[0], pool.gpu) if gke else "",
+    )
+
+
+def provisioners(
+    rendered: Sequence[Document], opts: pulumi.ResourceOptions | None = None
+) -> tuple[list[Manifest], list[Document]]:
+    """Register the objects that make the cluster add nodes: classes first, since a NodePool refers to its class."""
+    documents = [d for d in rendered if d.component == provisioning.NODES]
+    documents.sort(key=lambda d: d.kind == "NodePool")
+    made: list[Manifest] = []
+    classes: list[pulumi.Resource] = []
+    for document in documents:
+        waits = pulumi.ResourceOptions(depends_on=list(classes) if document.kind == "NodePool" else None)
+        resource = Manifest(
+            f"{document.kind.lower()}-{document.name}",
+            parse(document),
+            pulumi.ResourceOptions.merge(opts, waits),
         )
-    return made
+        made.append(resource)
+        if document.kind != "NodePool":
+            classes.append(resource)
+    return made, documents
+
+
+def made_cluster(plan: Plan, settings: Settings) -> "GkeCluster":
+    """Register the cluster itself. Raises SettingsError without a name, MissingExtra without the cloud's package."""
+    name = settings.cluster or plan.spec.target.nodes.cluster
+    if not name:
+        raise SettingsError(
+            "a new cluster needs a name",
+            help="set homeport:cluster in the stack, or target.nodes.cluster in the spec",
+        )
+    from homeport_infra.gke_cluster import GkeCluster, GkeClusterArgs
+
+    location = settings.location or region_of(plan.spec.target) or ""
+    return GkeCluster("cluster", GkeClusterArgs(name=name, location=location))

@@ -52,7 +52,7 @@ class ModelServer(pulumi.ComponentResource):
             for document in args.documents:
                 if document.kind not in phase:
                     continue
-                value = parse(document)
+                value = awaited(args.plan, parse(document))
                 patience = timeouts(args.plan, value)
                 opts = pulumi.ResourceOptions(parent=self, depends_on=list(done), custom_timeouts=patience)
                 made.append(Manifest(f"{name}-{document.kind.lower()}-{document.name}", value, opts))
@@ -66,6 +66,22 @@ class ModelServer(pulumi.ComponentResource):
         self.register_outputs(
             {"endpoint": self.endpoint, "usdPerMonth": self.usd_per_month, "gpus": self.gpus}
         )
+
+
+SKIP_AWAIT = "pulumi.com/skipAwait"
+"""The annotation that this program alone adds to a rendered object."""
+
+
+def awaited(plan: ModelPlan, document: dict[str, Any]) -> dict[str, Any]:
+    """The object as it is registered: a Deployment that may have no replicas is not waited for, everything else is as is.
+
+    Pulumi would wait for pods that nobody wants yet. The annotation speaks to Pulumi only, so `render` leaves it out.
+    """
+    if document["kind"] != "Deployment" or plan.replicas_min > 0:
+        return document
+    metadata = document["metadata"]
+    annotations = {**metadata.get("annotations", {}), SKIP_AWAIT: "true"}
+    return {**document, "metadata": {**metadata, "annotations": annotations}}
 
 
 def timeouts(plan: ModelPlan, document: Mapping[str, Any]) -> pulumi.CustomTimeouts | None:

@@ -1,7 +1,8 @@
-"""What a cluster needs once: KEDA and kube-prometheus-stack, as pinned Helm releases."""
+"""What a cluster needs once: the charts that the rendered objects ask for, as pinned Helm releases."""
 
 from typing import Any
 
+import msgspec
 import pulumi
 
 from homeport.manifests.prerequisites import KEDA, PROMETHEUS, Chart
@@ -23,13 +24,18 @@ TIMEOUT_S = 900
 class PlatformArgs:
     """What the platform needs to know."""
 
-    def __init__(self, *, namespace: str = PROMETHEUS.namespace) -> None:
-        """`namespace` is where Prometheus runs: the one that the models' NetworkPolicies let in."""
-        self.namespace = namespace
+    def __init__(self, *, charts: list[Chart] | None = None, namespace: str = PROMETHEUS.namespace) -> None:
+        """`charts` are installed in their order (None: KEDA and kube-prometheus-stack).
+
+        `namespace` is where Prometheus runs when `charts` is None: the one that the models' NetworkPolicies let in.
+        """
+        self.charts = (
+            [msgspec.structs.replace(PROMETHEUS, namespace=namespace), KEDA] if charts is None else charts
+        )
 
 
 class Platform(pulumi.ComponentResource):
-    """KEDA and kube-prometheus-stack. Models depend on it: their CRDs have to exist first.
+    """Helm releases. Models depend on it: the CRDs of their scaler and monitor have to exist first.
 
     Outputs: `versions`, chart by chart.
     """
@@ -39,16 +45,14 @@ class Platform(pulumi.ComponentResource):
     def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Register the releases."""
         super().__init__("homeport:index:Platform", name, None, opts)
-        releases = [
-            self._release(KEDA, KEDA.namespace, {}),
-            self._release(PROMETHEUS, args.namespace, PROMETHEUS_VALUES),
-        ]
+        releases = [self._release(chart) for chart in args.charts]
+        names = [chart.release for chart in args.charts]
         self.versions = pulumi.Output.all(*(r.version for r in releases)).apply(
-            lambda versions: dict(zip((KEDA.release, PROMETHEUS.release), versions, strict=True))
+            lambda versions: dict(zip(names, versions, strict=True))
         )
         self.register_outputs({"versions": self.versions})
 
-    def _release(self, chart: Chart, namespace: str, values: dict[str, Any]) -> Any:
+    def _release(self, chart: Chart) -> Any:
         # A real release, hooks included: these charts bring CRDs and webhooks.
         from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 
@@ -57,11 +61,31 @@ class Platform(pulumi.ComponentResource):
             name=chart.release,
             chart=chart.chart,
             version=chart.version,
-            namespace=namespace,
+            namespace=chart.namespace,
             create_namespace=True,
-            repository_opts=RepositoryOptsArgs(repo=chart.repository),
-            values=values,
+            repository_opts=RepositoryOptsArgs(repo=chart.repository) if chart.repository else None,
+            values=values(chart),
             timeout=TIMEOUT_S,
+            # Models come next, and need the charts' webhooks to answer.
             skip_await=False,
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+
+def values(chart: Chart) -> dict[str, Any]:
+    """A chart's values as Helm reads them from `--set` and `--set-json`: dotted keys are nested, true and false booleans."""
+    found: dict[str, Any] = {}
+    if chart.release == PROMETHEUS.release:
+        found = {key: dict(value) for key, value in PROMETHEUS_VALUES.items()}
+    for key, text in chart.values.items():
+        _put(found, key, {"true": True, "false": False}.get(text, text))
+    for key, text in chart.structured.items():
+        _put(found, key, msgspec.json.decode(text))
+    return found
+
+
+def _put(found: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    for step in path:
+        found = found.setdefault(step, {})
+    found[last] = value

@@ -1,16 +1,20 @@
 """What a stack holds: one or more layers of a plan, each of which can stand in a stack of its own."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pulumi
 
+from homeport.manifests.prerequisites import Chart, prerequisites
+from homeport.manifests.provisioning import NODES
 from homeport.manifests.render import documents
 from homeport.manifests.types import Document
 from homeport.planning.plan import Planner
 from homeport.planning.types import Plan
 from homeport_infra.bill import publish
-from homeport_infra.cluster_layer import node_pools
+from homeport_infra.cluster_layer import made_cluster, node_pools, provisioners
 from homeport_infra.manifest import Manifest, parse
 from homeport_infra.model_server import ModelServer, ModelServerArgs
 from homeport_infra.node_pool import GpuNodePool
@@ -51,6 +55,12 @@ def read_settings(config: pulumi.Config) -> Settings:
         layers=parse_layers(config.get("layers") or ""),
         cluster=config.get("cluster") or "",
         location=config.get("location") or "",
+        create_cluster=config.get_bool("createCluster") or False,
+        resource_group=config.get("resourceGroup") or "",
+        subnets=tuple(name.strip() for name in (config.get("subnets") or "").split(",") if name.strip()),
+        node_role=config.get("nodeRole") or "",
+        cluster_stack=config.get("clusterStack") or "",
+        platform_stack=config.get("platformStack") or "",
     )
 
 
@@ -61,30 +71,31 @@ def deploy(plan: Plan, settings: Settings) -> Deployed:
     rendered, MissingExtra where a cloud's package is not installed.
     """
     layers = settings.layers_of(plan)
-    if settings.cluster and plan.spec.target.nodes.by == "existing":
-        raise SettingsError(
-            "a cluster is named for new node pools, and the spec says that its nodes exist",
-            help="write target.nodes: {by: node_pools} in the spec, or name no cluster",
-        )
+    check(settings, layers, plan)
     rendered = documents(plan)
     before: list[pulumi.Resource] = []
     pools: list[GpuNodePool] = []
     platform: Platform | None = None
     servers: list[ModelServer] = []
     registered: list[Document] = []
-    if "cluster" in layers and plan.spec.target.nodes.by == "node_pools":
-        pools = node_pools(plan, settings, rendered)
-        before += pools
+    cluster = made_cluster(plan, settings) if settings.create_cluster else None
+    provider = kubernetes_provider(settings, cluster)
+    if "cluster" in layers:
+        if plan.spec.target.nodes.by == "node_pools":
+            waits = pulumi.ResourceOptions(depends_on=[cluster] if cluster else None)
+            pools = node_pools(plan, settings, waits)
+        made, used = provisioners(rendered, _on(provider, []))
+        before += [*pools, *made]
+        registered += used
     if "platform" in layers:
-        platform = Platform(
-            "platform",
-            PlatformArgs(namespace=plan.spec.observability.prometheus_namespace),
-            pulumi.ResourceOptions(depends_on=list(before)),
-        )
+        charts = platform_charts(plan, rendered)
+        platform = Platform("platform", PlatformArgs(charts=charts), _on(provider, before))
         before.append(platform)
     if "models" in layers:
-        servers = _models(plan, rendered, before)
-        registered += rendered
+        if settings.platform_stack:
+            require_charts(settings.platform_stack, platform_charts(plan, rendered))
+        servers, used = _models(plan, rendered, _on(provider, before))
+        registered += used
     deployed = Deployed(
         plan=plan,
         layers=layers,
@@ -94,23 +105,101 @@ def deploy(plan: Plan, settings: Settings) -> Deployed:
         documents=tuple(registered),
     )
     _export(deployed, settings)
+    if cluster is not None:
+        pulumi.export("kubeconfig", pulumi.Output.secret(cluster.kubeconfig))
     return deployed
 
 
-def _models(plan: Plan, rendered: list[Document], before: list[pulumi.Resource]) -> list[ModelServer]:
-    shared = [
-        Manifest(f"namespace-{d.name}", parse(d), pulumi.ResourceOptions(depends_on=before))
-        for d in rendered
-        if d.model is None
-    ]
-    return [
+def check(settings: Settings, layers: tuple[Layer, ...], plan: Plan) -> None:
+    """Raise SettingsError for settings that nothing would read, or that contradict each other."""
+    by, platform = plan.spec.target.nodes.by, plan.spec.target.platform
+    if settings.cluster and by == "existing" and not settings.create_cluster:
+        raise SettingsError(
+            "a cluster is named for new node pools, and the spec says that its nodes exist",
+            help="write target.nodes: {by: node_pools} in the spec, or name no cluster",
+        )
+    if settings.create_cluster and platform != "gke":
+        raise SettingsError(
+            f"homeport makes no cluster of {platform}: it makes those of gke",
+            help="make it with the cloud's own tools, and leave createCluster out",
+        )
+    for name, layer, stack in (
+        ("clusterStack", "cluster", settings.cluster_stack),
+        ("platformStack", "platform", settings.platform_stack),
+    ):
+        if stack and layer in layers:
+            raise SettingsError(
+                f"{name} names the stack {stack} for the layer {layer}, and this stack has that layer itself",
+                help=f"leave {layer} out of homeport:layers, or leave {name} out",
+            )
+
+
+def kubernetes_provider(settings: Settings, cluster: Any) -> Any:
+    """The provider for a cluster that Pulumi made, in this stack or another; None: whatever the kubeconfig says.
+
+    A stack of the layer `cluster` that made none has no output `kubeconfig`: then the kubeconfig counts too.
+    """
+    if cluster is not None:
+        kubeconfig = cluster.kubeconfig
+    elif settings.cluster_stack:
+        kubeconfig = stack_reference(settings.cluster_stack).get_output("kubeconfig")
+    else:
+        return None
+    import pulumi_kubernetes
+
+    return pulumi_kubernetes.Provider("cluster", kubeconfig=pulumi.Output.secret(kubeconfig))
+
+
+def stack_reference(name: str) -> pulumi.StackReference:
+    """Another stack of this project, by the name that Pulumi lists, or org/project/stack."""
+    full = name if "/" in name else f"{pulumi.get_organization()}/{pulumi.get_project()}/{name}"
+    return pulumi.StackReference(full)
+
+
+def platform_charts(plan: Plan, rendered: Sequence[Document]) -> list[Chart]:
+    """The charts that the documents need, in the order in which they are installed.
+
+    Karpenter is not among them: its roles and its queue are made with AWS, before the chart.
+    """
+    return [one.chart for one in prerequisites(plan, list(rendered)) if one.chart is not None]
+
+
+def require_charts(stack: str, needed: Sequence[Chart]) -> None:
+    """Let the program fail where the stack with the platform lacks a chart that these models need; export what it has."""
+    names = [chart.release for chart in needed]
+
+    def compare(found: Mapping[str, str] | None) -> Mapping[str, str]:
+        missing = [name for name in names if name not in (found or {})]
+        if missing:
+            raise SettingsError(
+                f"the stack {stack} has not installed {', '.join(missing)}, which these models need",
+                help="bring its layer platform up to date first, with the same spec",
+            )
+        return found or {}
+
+    pulumi.export("platform", stack_reference(stack).get_output("platform").apply(compare))
+
+
+def _on(provider: Any, before: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions(
+        depends_on=list(before), providers={"kubernetes": provider} if provider is not None else None
+    )
+
+
+def _models(
+    plan: Plan, rendered: Sequence[Document], opts: pulumi.ResourceOptions
+) -> tuple[list[ModelServer], list[Document]]:
+    mine = [d for d in rendered if d.component != NODES]
+    shared = [Manifest(f"namespace-{d.name}", parse(d), opts) for d in mine if d.model is None]
+    servers = [
         ModelServer(
             model.spec.name,
-            ModelServerArgs(plan=model, documents=[d for d in rendered if d.model == model.spec.name]),
-            pulumi.ResourceOptions(depends_on=[*before, *shared]),
+            ModelServerArgs(plan=model, documents=[d for d in mine if d.model == model.spec.name]),
+            pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(shared))),
         )
         for model in plan.models
     ]
+    return servers, mine
 
 
 def _export(deployed: Deployed, settings: Settings) -> None:
@@ -119,4 +208,8 @@ def _export(deployed: Deployed, settings: Settings) -> None:
     for name, server in servers.items():
         pulumi.export(f"{name}Endpoint", server.endpoint)
     publish(plan, settings, servers)
+    if deployed.pools:
+        pulumi.export("nodePools", {pool.pulumi_resource_name: pool.pool_name for pool in deployed.pools})
+    if deployed.platform is not None:
+        pulumi.export("platform", deployed.platform.versions)
     pulumi.export("gpus", sum(pool.node_count * pool.gpus_per_node for pool in plan.pools))

@@ -24,6 +24,8 @@ class SettingsError(HomeportError):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """One stack. Empty texts mean "not given".
 
+    `create_cluster` makes the cluster itself too (GKE only), under the name `cluster`.
+
     `layers` None: the models, and the nodes where the spec says that homeport makes them. `cluster` and `location`
     (region or zone) name the cluster that gets the node pools; the spec's `target.nodes.cluster` and `target.region`
     stand in for them. `resource_group` is AKS', `subnets` (ids) and `node_role` (an ARN) are those of EKS' node groups.

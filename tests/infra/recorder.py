@@ -26,18 +26,21 @@ class Registered(msgspec.Struct, frozen=True):
 
 
 class Recorder(mocks.Mocks):
-    """Keeps what is registered and answers with its inputs."""
+    """Keeps what is registered and answers with its inputs; `stacks` are the outputs of other stacks, by full name."""
 
-    def __init__(self) -> None:
+    def __init__(self, stacks: dict[str, dict[str, Any]] | None = None) -> None:
         self.found: list[Registered] = []
+        self.stacks = stacks or {}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         inputs = normal(args.inputs)
+        if args.typ == "pulumi:pulumi:StackReference":
+            return args.name, {"name": args.name, "outputs": self.stacks[args.name], "secretOutputNames": []}
         self.found.append(Registered(args.typ, args.name, inputs, args.provider, args.custom is not False))
         return f"{args.name}-id", dict(args.inputs)
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
-        return {}
+        return {"projectId": "my-project"} if args.token.endswith("getProject") else {}
 
 
 def normal(value: Any) -> Any:
@@ -55,23 +58,41 @@ def normal(value: Any) -> Any:
 
 @contextmanager
 def _loop() -> Iterator[None]:
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
+    """An event loop for the program. Mocks open one more in each worker thread and close none: they end here too."""
+    opened: list[asyncio.AbstractEventLoop] = []
+    original = asyncio.new_event_loop
+
+    def opening() -> asyncio.AbstractEventLoop:
+        opened.append(original())
+        return opened[-1]
+
+    asyncio.new_event_loop = opening
     try:
-        yield
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            yield
+        finally:
+            loop.run_until_complete(loop.shutdown_default_executor())
     finally:
-        loop.close()
+        asyncio.new_event_loop = original
         asyncio.set_event_loop(None)
+        for one in opened:
+            one.close()
 
 
 def run(
-    program: Callable[[], Any], config: dict[str, str] | None = None
+    program: Callable[[], Any],
+    config: dict[str, str] | None = None,
+    stacks: dict[str, dict[str, Any]] | None = None,
 ) -> tuple[list[Registered], dict[str, Any]]:
     """Run a program under mocks to its end; return what it registered and what it exported."""
-    recorder = Recorder()
+    recorder = Recorder(stacks)
     exported: dict[str, Any] = {}
     with _loop():
-        mocks.set_mocks(recorder, project="homeport", stack="test", preview=False)
+        mocks.set_mocks(
+            recorder, project="homeport", stack="test", preview=False, organization="organization"
+        )
         for key, value in (config or {}).items():
             pulumi.runtime.set_config(key, value)
         original = pulumi.export

@@ -8,15 +8,17 @@ import pytest
 
 pytest.importorskip("pulumi")
 
+from homeport.errors import SpecError
 from homeport.manifests.parsing import load as parse
+from homeport.manifests.prerequisites import prerequisites
 from homeport.manifests.render import documents
 from homeport.planning.plan import Planner
 from homeport.planning.types import Plan
 from homeport.spec.load import load
+from homeport.spec.models import Target
 from homeport.spec.nodes import Nodes
 from homeport_infra.manifest import token
-from homeport_infra.model_server import timeouts
-from homeport_infra.node_pool import disk_gib, pool_limits
+from homeport_infra.model_server import awaited, timeouts
 from homeport_infra.program import deploy, main
 from homeport_infra.settings import LAYERS, Settings, SettingsError
 from tests.infra.recorder import Registered, run
@@ -41,19 +43,105 @@ def objects(found: list[Registered]) -> dict[tuple[str, str], dict[str, Any]]:
     return made
 
 
-@pytest.mark.parametrize("name", sorted(p.name for p in EXAMPLES.glob("*.yaml")))
-def test_what_is_registered_is_what_is_rendered(name: str) -> None:
-    plan = planned(name)
-    found, _ = run(lambda: deploy(plan, Settings()))
+WAYS: dict[str, dict[str, Any]] = {
+    "gke": {"by": "compute_class"},
+    "eks": {"by": "karpenter", "cluster": "ml"},
+    "aks": {"by": "auto_provisioning"},
+}
+
+
+def placed(name: str, platform: str, **nodes: Any) -> Plan | None:
+    """The plan of an example on another platform; None where that platform cannot do it."""
+    file = EXAMPLES / name
+    spec = load(file.read_bytes(), name).spec
+    target = Target(platform=platform, nodes=Nodes(**nodes))  # type: ignore[arg-type]
+    try:
+        return Planner(file.parent).plan(msgspec.structs.replace(spec, target=target))
+    except SpecError:
+        return None
+
+
+def same(plan: Plan, settings: Settings) -> list[Registered]:
+    """Run the program; what it registers is what `render` writes: no object more, none less, none changed.
+
+    But for one annotation, on the Deployments of models that may have no replicas and nowhere else.
+    """
+    found, _ = run(lambda: deploy(plan, settings))
+    marked = set()
+    for (kind, name), value in objects(found).items():
+        if value["metadata"].get("annotations", {}).pop("pulumi.com/skipAwait", None) == "true":
+            marked.add((kind.rpartition(":")[2], name))
+            if not value["metadata"]["annotations"]:
+                del value["metadata"]["annotations"]
+    assert marked == {("Deployment", m.spec.name) for m in plan.models if m.replicas_min == 0}
     rendered = [parse(d.text) for d in documents(plan)]
     wanted = {(token(d["apiVersion"], d["kind"]), d["metadata"]["name"]): d for d in rendered}
     assert objects(found) == wanted
+    names = [(r.token, r.name) for r in found]
+    assert len(names) == len(set(names)), "two resources of one type share a name"
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in EXAMPLES.glob("*.yaml")))
+def test_what_is_registered_is_what_is_rendered(name: str) -> None:
+    plan = planned(name)
+    found = same(plan, Settings())
     assert sorted(r.name for r in found if r.token == COMPONENTS[0]) == sorted(
         m.spec.name for m in plan.models
     )
     assert not [r for r in found if r.token in COMPONENTS[1:]]
-    names = [(r.token, r.name) for r in found]
-    assert len(names) == len(set(names)), "two resources of one type share a name"
+
+
+@pytest.mark.parametrize("platform", ["gke", "eks", "aks", "generic"])
+def test_it_is_the_same_on_every_platform(platform: str) -> None:
+    """With nodes that are found and with nodes that the cluster makes."""
+    compared = 0
+    for name in ("support.yaml", "fleet.yaml", "aks.yaml"):
+        for nodes in ({}, WAYS.get(platform)):
+            plan = None if nodes is None else placed(name, platform, **nodes)
+            if plan is not None:
+                same(plan, Settings())
+                compared += 1
+    assert compared >= (2 if platform == "generic" else 4)
+
+
+@pytest.mark.parametrize("platform", sorted(WAYS))
+def test_each_layer_stands_alone_and_together_they_are_all(platform: str) -> None:
+    plan = placed("fleet.yaml", platform, **WAYS[platform])
+    assert plan is not None
+    alone = [objects(run(lambda one=one: deploy(plan, Settings(layers=(one,))))[0]) for one in LAYERS]
+    together = objects(run(lambda: deploy(plan, Settings(layers=LAYERS)))[0])
+    assert {key for made in alone for key in made} == set(together)
+    assert sum(map(len, alone)) == len(together), "no object is of two layers"
+    assert {kind.rpartition(":")[2] for kind, _ in alone[0]} <= {
+        "NodePool", "EC2NodeClass", "AKSNodeClass", "ComputeClass",
+    }  # fmt: skip
+    assert alone[0]
+    assert not alone[1]
+
+
+def test_only_a_deployment_that_may_have_no_replicas_is_not_waited_for() -> None:
+    plan = planned("support.yaml")
+    model = plan.models[0]
+    value = next(parse(d.text) for d in documents(plan) if d.kind == "Deployment")
+    service = next(parse(d.text) for d in documents(plan) if d.kind == "Service")
+    assert awaited(model, value) == value
+    zero = msgspec.structs.replace(model, replicas_min=0)
+    assert awaited(zero, service) == service
+    marked = awaited(zero, value)
+    assert marked["metadata"]["annotations"].pop("pulumi.com/skipAwait") == "true"
+    marked["metadata"]["annotations"] = value["metadata"].get("annotations", {})
+    assert {k: v for k, v in marked["metadata"].items() if v} == value["metadata"]
+    assert {**marked, "metadata": None} == {**value, "metadata": None}
+
+
+def test_a_scaler_never_meets_replicas_in_the_program() -> None:
+    plan = planned("fleet.yaml")
+    made = objects(run(lambda: deploy(plan, Settings()))[0])
+    scaled = [m.spec.name for m in plan.models if not m.fixed_replicas]
+    assert scaled
+    for name in scaled:
+        assert "replicas" not in made["kubernetes:apps/v1:Deployment", name]["spec"]
 
 
 def test_tokens_are_the_providers_own() -> None:
@@ -71,40 +159,59 @@ def test_outputs_name_endpoint_cost_and_gpus() -> None:
     assert exported["usdPerMonth"] == pytest.approx(float(model.usd_per_month or 0))
 
 
-def test_the_platform_is_pinned() -> None:
-    found, _ = run(lambda: deploy(planned("support.yaml"), Settings(layers=LAYERS)))
+def test_the_platform_is_what_the_documents_ask_for_pinned() -> None:
+    plan = placed("support.yaml", "eks")
+    assert plan is not None
+    found, exported = run(lambda: deploy(plan, Settings(layers=LAYERS)))
     releases = {r.name: r.inputs for r in found if r.token == "kubernetes:helm.sh/v3:Release"}
-    assert set(releases) == {"keda", "kube-prometheus-stack"}
-    for release in releases.values():
-        assert release["version"]
+    wanted = {p.chart.release: p.chart for p in prerequisites(plan, documents(plan)) if p.chart}
+    assert set(releases) == set(wanted) == {"gpu-operator", "keda", "kube-prometheus-stack"}
+    for name, release in releases.items():
+        assert release["version"] == wanted[name].version
+        assert release["namespace"] == wanted[name].namespace
+        assert release["skipAwait"] is False
         assert release["repositoryOpts"]["repo"].startswith("https://")
     spec = releases["kube-prometheus-stack"]["values"]["prometheus"]["prometheusSpec"]
     assert spec["podMonitorSelectorNilUsesHelmValues"] is False
+    assert releases["gpu-operator"]["values"]["driver"] == {"enabled": False}
+    assert exported["platform"] == {name: chart.version for name, chart in wanted.items()}
 
 
-def test_node_pools_follow_the_plan() -> None:
-    plan = planned("support.yaml", by="node_pools", cluster="ml")
-    found, _ = run(lambda: deploy(plan, Settings()))
-    pools = [r for r in found if r.token == "gcp:container/nodePool:NodePool"]
-    assert len(pools) == len(plan.pools)
-    pool, made = plan.pools[0], pools[0].inputs
-    assert made["cluster"] == "ml"
-    assert made["nodeConfig"]["machineType"] == pool.instance_type
-    assert made["nodeConfig"]["guestAccelerators"][0]["count"] == pool.gpus_per_node
-    assert made["nodeConfig"]["taints"] == [
-        {"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}
-    ]
-    least, most = pool_limits(plan, pool)
-    assert (made["autoscaling"]["totalMinNodeCount"], made["autoscaling"]["totalMaxNodeCount"]) == (
-        least,
-        most,
+def test_models_find_the_platform_in_another_stack() -> None:
+    plan = planned("support.yaml")
+    settings = Settings(layers=("models",), platform_stack="platform")
+    full = "organization/homeport/platform"
+    there = {"keda": "2.21.0", "kube-prometheus-stack": "77.11.1"}
+    found, exported = run(lambda: deploy(plan, settings), stacks={full: {"platform": there}})
+    assert objects(found)
+    assert exported["platform"] == there
+    with pytest.raises(SettingsError, match="has not installed keda"):
+        run(lambda: deploy(plan, settings), stacks={full: {"platform": {"kube-prometheus-stack": "1"}}})
+
+
+def test_models_reach_the_cluster_of_another_stack() -> None:
+    plan = planned("support.yaml")
+    settings = Settings(layers=("models",), cluster_stack="acme/homeport/cluster")
+    found, _ = run(
+        lambda: deploy(plan, settings), stacks={"acme/homeport/cluster": {"kubeconfig": "apiVersion: v1"}}
     )
-    assert least <= pool.node_count <= most
-    # The weights of every replica that a node holds fit beside the system and what GKE keeps for itself.
-    weights = plan.models[0].source.weight_bytes / 2**30
-    replicas = pool.gpus_per_node // plan.models[0].gpus_per_replica
-    assert made["nodeConfig"]["diskSizeGb"] == disk_gib(plan, pool, documents(plan))
-    assert made["nodeConfig"]["diskSizeGb"] * 0.9 - 100 > weights * replicas
+    (provider,) = [r for r in found if r.token == "pulumi:providers:kubernetes"]
+    assert provider.inputs["kubeconfig"] == {"secret": "apiVersion: v1"}, "credentials are secrets"
+    for resource in found:
+        if resource.token in {key for key, _ in objects(found)}:
+            assert resource.provider.rpartition("::")[2] == f"{provider.name}-id", resource
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (Settings(layers=LAYERS, platform_stack="p"), "platformStack names the stack p"),
+        (Settings(layers=LAYERS, cluster_stack="c"), "clusterStack names the stack c"),
+    ],
+)
+def test_a_layer_is_not_in_two_stacks(settings: Settings, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        run(lambda: deploy(planned("support.yaml"), settings))
 
 
 def test_a_cluster_without_new_nodes_is_refused_in_words() -> None:

@@ -39,11 +39,19 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prerequisite(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that the cluster needs, why, and the commands that bring it."""
+    """One thing that the cluster needs, why, and the commands that bring it.
+
+    `chart` is what the command installs, where that chart alone is enough.
+    """
 
     name: str
     because: str
     commands: tuple[str, ...]
+    chart: Chart | None = None
+
+
+def _installed(name: str, because: str, chart: Chart) -> Prerequisite:
+    return Prerequisite(name=name, because=because, commands=(chart.command(),), chart=chart)
 
 
 GATEWAY_API = "v1.4.0"
@@ -99,37 +107,18 @@ def prerequisites(plan: Plan, documents: list[Document]) -> list[Prerequisite]:
     found = _nodes(plan)
     if any(m.gpu is not None and m.gpu.vendor == "NVIDIA" for m in plan.models) and platform != "gke":
         chart = GPU_OPERATOR_WITHOUT_DRIVER if platform in ("eks", "aks") else GPU_OPERATOR
-        found.append(
-            Prerequisite(
-                name="NVIDIA GPU operator", because="nodes offer nvidia.com/gpu", commands=(chart.command(),)
-            )
-        )
+        found.append(_installed("NVIDIA GPU operator", "nodes offer nvidia.com/gpu", chart))
     if "PodMonitor" in kinds:
         namespace = plan.spec.observability.prometheus_namespace
         chart = msgspec.structs.replace(PROMETHEUS, namespace=namespace)
-        found.append(
-            Prerequisite(
-                name="kube-prometheus-stack", because="metrics (PodMonitor)", commands=(chart.command(),)
-            )
-        )
+        found.append(_installed("kube-prometheus-stack", "metrics (PodMonitor)", chart))
     if "ScaledObject" in kinds:
-        found.append(
-            Prerequisite(name="KEDA", because="autoscaling (ScaledObject)", commands=(KEDA.command(),))
-        )
+        found.append(_installed("KEDA", "autoscaling (ScaledObject)", KEDA))
     if "HorizontalPodAutoscaler" in kinds:
-        found.append(
-            Prerequisite(
-                name="prometheus-adapter",
-                because="autoscaling (the metrics of HorizontalPodAutoscaler)",
-                commands=(adapter(plan).command(),),
-            )
-        )
+        because = "autoscaling (the metrics of HorizontalPodAutoscaler)"
+        found.append(_installed("prometheus-adapter", because, adapter(plan)))
     if "LeaderWorkerSet" in kinds:
-        found.append(
-            Prerequisite(
-                name="LeaderWorkerSet", because="replicas of several nodes", commands=(LWS.command(),)
-            )
-        )
+        found.append(_installed("LeaderWorkerSet", "replicas of several nodes", LWS))
     if "HTTPRoute" in kinds:
         url = f"https://github.com/kubernetes-sigs/gateway-api/releases/download/{GATEWAY_API}/standard-install.yaml"
         commands = (

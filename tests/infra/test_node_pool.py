@@ -1,0 +1,271 @@
+"""GPU node pools follow the plan, under the arguments that each cloud's own package takes."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+pytest.importorskip("pulumi")
+pytest.importorskip("pulumi_gcp")
+with warnings.catch_warnings():
+    # The package is loaded when it is first used, and warns of classes of its own that are deprecated.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    assert pytest.importorskip("pulumi_aws").ec2.LaunchTemplate
+pytest.importorskip("pulumi_azure_native")
+
+from homeport.manifests import disks, provisioning
+from homeport.planning import pools
+from homeport.planning.plan import Planner
+from homeport.planning.types import Plan
+from homeport.spec.models import Spec
+from homeport_infra.cluster_layer import pool_args
+from homeport_infra.node_pool_aks import pool_name
+from homeport_infra.program import deploy
+from homeport_infra.settings import Settings, SettingsError
+from tests.infra.recorder import Registered, run
+
+EKS = Settings(
+    subnets=("subnet-1", "subnet-2"), node_role="arn:aws:iam::123456789012:role/gpu", layers=("cluster",)
+)
+SETTINGS = {
+    "gke": Settings(layers=("cluster",)),
+    "eks": EKS,
+    "aks": Settings(resource_group="group", layers=("cluster",)),
+}
+TOKENS = {
+    "gke": "gcp:container/nodePool:NodePool",
+    "eks": "aws:eks/nodeGroup:NodeGroup",
+    "aks": "azure-native:containerservice:AgentPool",
+}
+_PLANS: dict[str, Plan] = {}
+
+
+def planned(platform: str, *, capacity: str = "on_demand", least: int = 1, **nodes: Any) -> Plan:
+    spec = {
+        "version": 1,
+        "name": "support",
+        "target": {
+            "platform": platform,
+            "capacity": capacity,
+            "nodes": {"by": "node_pools", "cluster": "ml"} | nodes,
+        },
+        "models": [
+            {
+                "name": "assistant",
+                "model": "meta-llama/Llama-3.1-8B-Instruct",
+                "workload": {"requests_per_day": 20000, "input_tokens": 1000, "output_tokens": 300},
+                "replicas": {"min": least, "max": 4},
+                **({"scaling": {"wake": "sum(gateway_waiting)"}} if least == 0 else {}),
+            }
+        ],
+    }
+    key = repr(spec)
+    if key not in _PLANS:
+        _PLANS[key] = Planner(Path()).plan(msgspec.convert(spec, Spec))
+    return _PLANS[key]
+
+
+def pool(plan: Plan, settings: Settings | None = None) -> dict[str, Any]:
+    platform = plan.spec.target.platform
+    found, _ = run(lambda: deploy(plan, settings or SETTINGS[platform]))
+    made = [r for r in found if r.token == TOKENS[platform]]
+    assert len(made) == len(plan.pools) == 1
+    return made[0].inputs
+
+
+def taints(platform: str, inputs: dict[str, Any]) -> list[str]:
+    if platform == "gke":
+        rows = inputs["nodeConfig"]["taints"]
+    elif platform == "eks":
+        rows = inputs["taints"]
+    else:
+        return [str(text) for text in inputs["nodeTaints"]]
+    return [f"{row['key']}={row['value']}:{row['effect']}" for row in rows]
+
+
+def counts(platform: str, inputs: dict[str, Any]) -> tuple[int, int]:
+    if platform == "gke":
+        return inputs["autoscaling"]["totalMinNodeCount"], inputs["autoscaling"]["totalMaxNodeCount"]
+    if platform == "eks":
+        return inputs["scalingConfig"]["minSize"], inputs["scalingConfig"]["maxSize"]
+    return inputs["minCount"], inputs["maxCount"]
+
+
+@pytest.mark.parametrize("platform", sorted(TOKENS))
+def test_a_pool_is_what_the_plan_counts_with(platform: str) -> None:
+    plan = planned(platform)
+    (wanted,) = plan.pools
+    made = pool(plan)
+    kind = {
+        "gke": lambda: made["nodeConfig"]["machineType"],
+        "eks": lambda: made["instanceTypes"][0],
+        "aks": lambda: made["vmSize"],
+    }
+    assert kind[platform]() == wanted.instance_type
+    assert counts(platform, made) == pools.limits(plan, wanted)
+    assert taints(platform, made)[0] in (
+        "nvidia.com/gpu=present:NO_SCHEDULE",
+        "nvidia.com/gpu=present:NoSchedule",
+    )
+    labels = {
+        "gke": lambda: made["nodeConfig"]["labels"],
+        "eks": lambda: made["labels"],
+        "aks": lambda: made["nodeLabels"],
+    }
+    assert labels[platform]()["app.kubernetes.io/managed-by"] == "homeport"
+    assert {"gke": made.get("cluster"), "eks": made.get("clusterName"), "aks": made.get("resourceName")}[
+        platform
+    ] == "ml"
+
+
+@pytest.mark.parametrize("platform", sorted(TOKENS))
+def test_a_model_that_scales_to_zero_leaves_no_node(platform: str) -> None:
+    least, most = counts(platform, pool(planned(platform, least=0)))
+    assert least == 0
+    assert most >= 1
+
+
+@pytest.mark.parametrize("platform", sorted(TOKENS))
+def test_the_disk_holds_the_weights(platform: str) -> None:
+    plan = planned(platform)
+    size = provisioning.disk_gb(plan, plan.pools[0])
+    found, _ = run(lambda: deploy(plan, SETTINGS[platform]))
+    by_token = {r.token: r.inputs for r in found}
+    if platform == "gke":
+        made = by_token[TOKENS["gke"]]["nodeConfig"]["diskSizeGb"]
+    elif platform == "eks":
+        (device,) = by_token["aws:ec2/launchTemplate:LaunchTemplate"]["blockDeviceMappings"]
+        assert device["ebs"]["encrypted"] == "true"
+        made = device["ebs"]["volumeSize"]
+    else:
+        made = by_token[TOKENS["aks"]]["osDiskSizeGB"]
+    assert made == size
+    weights = plan.models[0].source.weight_bytes / 2**30
+    assert (
+        disks.offered_gib(platform, size)
+        > weights * plan.pools[0].gpus_per_node // plan.models[0].gpus_per_replica
+    )
+
+
+def test_gke_installs_the_driver_and_names_the_gpu_as_google_does() -> None:
+    plan = planned("gke", zones=["us-central1-a"], reservation="gpus")
+    made = pool(plan)
+    (card,) = made["nodeConfig"]["guestAccelerators"]
+    assert card["type"].startswith("nvidia-")
+    assert card["count"] == plan.pools[0].gpus_per_node
+    assert card["gpuDriverInstallationConfig"] == {"gpuDriverVersion": "LATEST"}
+    assert made["nodeLocations"] == ["us-central1-a"]
+    assert made["nodeConfig"]["reservationAffinity"] == {
+        "consumeReservationType": "SPECIFIC_RESERVATION",
+        "key": "compute.googleapis.com/reservation-name",
+        "values": ["gpus"],
+    }
+    assert made["nodeConfig"]["spot"] is False
+
+
+def test_eks_takes_the_nvidia_image_and_every_alike_type() -> None:
+    plan = planned("eks")
+    made = pool(plan)
+    assert made["amiType"] == "AL2023_x86_64_NVIDIA"
+    assert made["instanceTypes"] == [k.instance_type for k in pools.node_types(plan, plan.pools[0])]
+    assert made["subnetIds"] == ["subnet-1", "subnet-2"]
+    found, _ = run(lambda: deploy(planned("eks", reservation="cr-1"), EKS))
+    template = next(r.inputs for r in found if r.token == "aws:ec2/launchTemplate:LaunchTemplate")
+    assert template["capacityReservationSpecification"] == {
+        "capacityReservationTarget": {"capacityReservationId": "cr-1"}
+    }
+    assert template["metadataOptions"] == {"httpTokens": "required", "httpPutResponseHopLimit": 1}
+
+
+def test_aks_installs_the_driver_in_a_pool_whose_name_it_takes() -> None:
+    plan = planned("aks", zones=["1"], reservation="/subscriptions/s/group")
+    made = pool(plan)
+    assert made["gpuProfile"] == {"driver": "Install"}
+    assert made["agentPoolName"] == pool_name(plan.pools[0].instance_type or "")
+    assert made["agentPoolName"].isalnum()
+    assert len(made["agentPoolName"]) <= 12
+    assert made["availabilityZones"] == ["1"]
+    assert made["capacityReservationGroupID"] == "/subscriptions/s/group"
+
+
+@pytest.mark.parametrize("platform", sorted(TOKENS))
+def test_spot_is_bought_where_the_spec_says_so(platform: str) -> None:
+    made = pool(planned(platform, capacity="spot"))
+    if platform == "gke":
+        assert made["nodeConfig"]["spot"] is True
+    elif platform == "eks":
+        assert made["capacityType"] == "SPOT"
+    else:
+        assert made["scaleSetPriority"] == "Spot"
+        assert "kubernetes.azure.com/scalesetpriority=spot:NoSchedule" in made["nodeTaints"]
+
+
+@pytest.mark.parametrize(
+    ("platform", "settings", "says"),
+    [
+        ("eks", Settings(layers=("cluster",)), "needs subnets and the role"),
+        ("aks", Settings(layers=("cluster",)), "needs the cluster's resource group"),
+    ],
+)
+def test_what_a_cloud_needs_besides_is_asked_for(platform: str, settings: Settings, says: str) -> None:
+    with pytest.raises(SettingsError, match=says) as refused:
+        run(lambda: deploy(planned(platform), settings))
+    assert "homeport:" in (refused.value.help or "")
+
+
+def test_pools_without_a_cluster_are_refused() -> None:
+    plan = planned("gke")
+    target = msgspec.structs.replace(
+        plan.spec.target, nodes=msgspec.structs.replace(plan.spec.target.nodes, cluster=None)
+    )
+    nameless = msgspec.structs.replace(plan, spec=msgspec.structs.replace(plan.spec, target=target))
+    with pytest.raises(SettingsError, match="the name of their cluster"):
+        run(lambda: deploy(nameless, SETTINGS["gke"]))
+    assert pool(nameless, Settings(cluster="other", layers=("cluster",)))["cluster"] == "other"
+
+
+def test_a_simulated_models_pool_is_not_made() -> None:
+    plan = planned("gke")
+    model = msgspec.structs.replace(plan.models[0], gpu=None, stands_for=plan.models[0])
+    simulated = msgspec.structs.replace(plan, models=(model,))
+    assert pools.made(simulated) == ()
+    assert len(pools.made(plan)) == 1
+
+
+@pytest.mark.parametrize("platform", sorted(TOKENS))
+def test_recorded_inputs_are_arguments_of_the_clouds_package(platform: str) -> None:
+    """Mocks take anything: every name that was recorded must be one of the package's own."""
+    found, _ = run(lambda: deploy(planned(platform), SETTINGS[platform]))
+    resource = next(r for r in found if r.token == TOKENS[platform])
+    known = properties(platform)
+    assert set(resource.inputs) <= known, set(resource.inputs) - known
+
+
+def properties(platform: str) -> set[str]:
+    """The wire names of the inputs of the cloud's own resource class."""
+    if platform == "gke":
+        from pulumi_gcp.container.node_pool import NodePoolArgs as Args
+    elif platform == "eks":
+        from pulumi_aws.eks.node_group import NodeGroupArgs as Args
+    else:
+        from pulumi_azure_native.containerservice.agent_pool import AgentPoolArgs as Args
+    made: Any = Args
+    return {value.fget._pulumi_name for value in vars(made).values() if isinstance(value, property)}
+
+
+def test_limits_and_arguments_are_the_plans_own(recwarn: pytest.WarningsRecorder) -> None:
+    plan = planned("gke")
+    args = pool_args(plan, plan.pools[0], Settings(), "ml")
+    assert args.location == "us-central1"
+    assert args.accelerator.startswith("nvidia-")
+    assert isinstance(args.instance_types, list)
+    assert not recwarn.list
+
+
+def test_children_belong_to_the_component() -> None:
+    found, exported = run(lambda: deploy(planned("eks"), EKS))
+    kinds: list[Registered] = [r for r in found if r.token == "homeport:index:GpuNodePool"]
+    assert len(kinds) == 1
+    assert list(exported["nodePools"]) == [kinds[0].name]
