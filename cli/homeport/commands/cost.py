@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command(
     epilog=examples(
-        "homeport cost -f homeport.yaml --compare gpt-4.1 --compare claude-sonnet-4-5 --report bill.html",
+        "homeport cost -f homeport.yaml --compare gpt-4.1 --compare claude-sonnet-4-6 --report bill.html",
         "homeport cost --model meta-llama/Llama-3.1-70B-Instruct --requests-per-day 100000 "
         "--input-tokens 1000 --output-tokens 500 --compare gpt-4.1-mini --method guide",
     )
