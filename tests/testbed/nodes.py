@@ -9,9 +9,12 @@ GPUs of a machine type are those of homeport's catalogue; its vCPUs and memory a
 types, written down here for the types that the tests use.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    from homeport.planning.types import Plan
 
 
 class Taint(msgspec.Struct, frozen=True):
@@ -74,16 +77,17 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 SIZES: dict[str, tuple[int, float]] = {
     "a3-highgpu-1g": (26, 234), "a3-highgpu-2g": (52, 468), "a3-highgpu-4g": (104, 936), "a3-highgpu-8g": (208, 1872),
     "a3-ultragpu-8g": (224, 2952), "a2-highgpu-1g": (12, 85), "a2-highgpu-2g": (24, 170), "a2-highgpu-4g": (48, 340),
-    "a2-highgpu-8g": (96, 680), "a2-ultragpu-1g": (12, 170), "a2-ultragpu-2g": (24, 340), "a2-ultragpu-4g": (48, 680),
+    "a2-highgpu-8g": (96, 680), "a2-megagpu-16g": (96, 1360), "a2-ultragpu-1g": (12, 170), "a2-ultragpu-2g": (24, 340), "a2-ultragpu-4g": (48, 680),
     "a2-ultragpu-8g": (96, 1360), "g2-standard-4": (4, 16), "g2-standard-8": (8, 32), "g2-standard-12": (12, 48),
     "g2-standard-16": (16, 64), "g2-standard-24": (24, 96), "g2-standard-32": (32, 128), "g2-standard-48": (48, 192),
     "g2-standard-96": (96, 384), "g4-standard-48": (48, 180), "g4-standard-96": (96, 360),
     "p5.4xlarge": (16, 256), "p5.48xlarge": (192, 2048), "p5en.48xlarge": (192, 2048), "p5e.48xlarge": (192, 2048),
-    "p4d.24xlarge": (96, 1152), "p4de.24xlarge": (96, 1152), "g5.xlarge": (4, 16), "g5.2xlarge": (8, 32),
+    "p3.16xlarge": (64, 488), "p4d.24xlarge": (96, 1152), "p4de.24xlarge": (96, 1152), "g5.xlarge": (4, 16), "g5.2xlarge": (8, 32),
     "g5.12xlarge": (48, 192), "g5.48xlarge": (192, 768), "g6.xlarge": (4, 16), "g6.2xlarge": (8, 32),
     "g6.4xlarge": (16, 64), "g6.8xlarge": (32, 128), "g6.12xlarge": (48, 192), "g6.24xlarge": (96, 384),
     "g6.48xlarge": (192, 768), "g6e.xlarge": (4, 32), "g6e.2xlarge": (8, 64), "g6e.4xlarge": (16, 128),
-    "g6e.8xlarge": (32, 256), "g6e.12xlarge": (48, 384), "g6e.24xlarge": (96, 768), "g6e.48xlarge": (192, 1536),
+    "g6e.8xlarge": (32, 256), "g7e.2xlarge": (8, 64), "g7e.12xlarge": (48, 512), "g4dn.xlarge": (4, 16),
+    "g4dn.12xlarge": (48, 192), "g6e.12xlarge": (48, 384), "g6e.24xlarge": (96, 768), "g6e.48xlarge": (192, 1536),
     "Standard_NC24ads_A100_v4": (24, 220), "Standard_NC48ads_A100_v4": (48, 440), "Standard_NC96ads_A100_v4": (96, 880),
     "Standard_NC40ads_H100_v5": (40, 320), "Standard_NC80adis_H100_v5": (80, 640),
     "Standard_ND96isr_H100_v5": (96, 1900), "Standard_ND96isr_H200_v5": (96, 1850),
@@ -191,3 +195,30 @@ def _pool_taints(platform: str, *, spot: bool) -> tuple[Taint, ...]:
         Taint("sku", "gpu"),
         *((Taint("kubernetes.azure.com/scalesetpriority", "spot"),) if spot else ()),
     )
+
+
+def of_plan(plan: "Plan", *, spot: bool = False) -> list[Node]:
+    """The GPU nodes that a plan counts with, one pool after the other: `a100-1`, `a100-2`, `l40s-3`, …"""
+    platform = plan.spec.target.platform
+    found: list[Node] = []
+    for pool in plan.pools:
+        for _ in range(pool.node_count):
+            name = f"{pool.gpu.split('-')[0].lower()}-{len(found) + 1}"
+            if pool.instance_type:
+                found.append(of_instance(platform, pool.instance_type, name=name, spot=spot))
+            else:
+                found.append(bare_metal(pool.gpu, pool.gpus_per_node, name=name))
+    return found
+
+
+def decoys(platform: str) -> list[Node]:
+    """Nodes on which no pod of a GPU server belongs: one without GPUs, and one with GPUs that no plan of a test chooses."""
+    if platform in CLOUDS:
+        wrong = {"gke": "a2-megagpu-16g", "eks": "p3.16xlarge", "aks": "Standard_NC64as_T4_v3"}[platform]
+        return [cpu("decoy-cpu"), of_instance(platform, wrong, name="decoy-gpu")]
+    return [cpu("decoy-cpu"), bare_metal("V100-SXM2-16GB", 8, name="decoy-gpu")]
+
+
+def named(node: Node, name: str) -> Node:
+    """The same node under another name."""
+    return msgspec.structs.replace(node, name=name)
