@@ -3,19 +3,27 @@
 The windows and intervals are the shortest that the spec's overrides allow; the testbed's HPA looks every 2 s.
 """
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from homeport.manifests.prerequisites import adapter_config
-from tests.cluster.engine_metrics import Load
+from homeport.planning.plan import Planner
+from homeport.spec.load import load
+from tests.cluster.engine_metrics import Load, text
 from tests.cluster.scaled import GATEWAY, MODEL, Scaled, scaled
 from tests.testbed import nodes
 from tests.testbed.cluster import Testbed
+from tests.testbed.processes import until
 
 pytestmark = pytest.mark.cluster
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
 QUICK = "threshold: 10, scale_up_stabilization_s: 0, scale_up_step: 4, scale_down_step: 4"
+QUICK_GROUP = QUICK.replace("threshold: 10", "threshold: 30")
 TO_ZERO = f"{{{QUICK}, scale_down_stabilization_s: 1, wake: {GATEWAY}, polling_interval_s: 1, cooldown_s: 3}}"
 
 
@@ -112,6 +120,36 @@ def test_a_replica_whose_series_go_stale_does_not_thrash(model: Scaled) -> None:
     assert seen == {3}
 
 
+def test_a_replica_of_two_nodes_is_scaled_as_one(model: Scaled) -> None:
+    """KEDA and the HPA move a LeaderWorkerSet through its scale subresource.
+
+    No LWS controller runs: what it would write into the status is written here.
+    """
+    written = (
+        (EXAMPLES / "deepseek.yaml")
+        .read_text("utf-8")
+        .replace("name: reasoning", f"name: reasoning\nnamespace: {model.namespace}")
+        .replace("name: deepseek\n", f"name: {MODEL}\n")
+        .replace(
+            "replicas: {min: 1, max: 1}", f"replicas: {{min: 1, max: 3}}\n    scaling: {{{QUICK_GROUP}}}"
+        )
+    )
+    written += f"observability: {{prometheus_url: 'http://127.0.0.1:{model.port}'}}\n"
+    model.apply(Planner(Path()).plan(load(written, "deepseek.yaml").spec))
+    group = ("leaderworkerset", f"{MODEL}-group", "-n", model.namespace)
+    selector = f"leaderworkerset.sigs.k8s.io/name={MODEL}-group"
+    status = json.dumps({"status": {"replicas": 1, "hpaPodSelector": selector}})
+    model.bed.kubectl("patch", *group, "--subresource=status", "--type=merge", "-p", status)
+
+    def replicas() -> int:
+        return int(model.bed.json("get", *group)["spec"]["replicas"])
+
+    assert replicas() == 1
+    model.say(Load(running=50, waiting=30))
+    model.watch()
+    until(lambda: replicas() == 3, 40, f"three groups; {model.why()}", 0.3)
+
+
 def test_an_hpa_follows_what_prometheus_adapter_serves(testbed: Testbed, namespace: str) -> None:
     testbed.start_prometheus_operator()
     with scaled(testbed, namespace) as model:
@@ -133,6 +171,4 @@ def test_an_hpa_follows_what_prometheus_adapter_serves(testbed: Testbed, namespa
 
 def _of_each(load: Load) -> str:
     """What every pod serves: the operator's targets are all led to one endpoint."""
-    from tests.cluster.engine_metrics import text
-
     return text("simulator", MODEL, load)

@@ -4,8 +4,9 @@ from homeport.engines.types import MetricNames
 from homeport.manifests import naming
 from homeport.manifests import scaling_queries as queries
 from homeport.manifests.values import Autoscaler, Behavior, Budget, Meta, Metric, Monitor, Scaler, Trigger
-from homeport.planning import scaling as planned
-from homeport.planning.scaling import SCRAPE_S, Scaling, Setting
+from homeport.planning.scaling import SCRAPE_S
+from homeport.planning.scaling import scaling as computed
+from homeport.planning.scaling_types import Scaling, Setting, number
 from homeport.planning.types import ModelPlan
 from homeport.spec.models import Observability
 
@@ -53,7 +54,7 @@ def scaler(
 
     Raises SpecError where the engine has no series to scale on, or an override cannot work.
     """
-    made = planned.scaling(plan)
+    made = computed(plan)
     if made is None:
         return None
     if made.by == "hpa":
@@ -94,7 +95,7 @@ def scaler(
 
 def rules(plan: ModelPlan) -> tuple[queries.AdapterRule, ...]:
     """What prometheus-adapter must serve for the model's HorizontalPodAutoscaler (none where it has none)."""
-    made = planned.scaling(plan)
+    made = computed(plan)
     if made is None or made.by != "hpa":
         return ()
     metrics = plan.engine.metrics
@@ -136,7 +137,7 @@ def _triggers(plan: ModelPlan, namespace: str, metrics: MetricNames, made: Scali
             name="load",
             query=queries.load(plan, namespace, metrics),
             query_why=f"{_counts(plan, made)}, on all replicas",
-            threshold=planned.number(made.threshold.value),
+            threshold=number(made.threshold.value),
             threshold_why=_threshold_why(made.threshold),
         )
     ]
@@ -146,7 +147,7 @@ def _triggers(plan: ModelPlan, namespace: str, metrics: MetricNames, made: Scali
                 name="kv-cache",
                 query=queries.kv_cache(plan, namespace, metrics),
                 query_why="a guard: how full the KV caches are, added up over the replicas",
-                threshold=planned.number(made.kv_cache.value),
+                threshold=number(made.kv_cache.value),
                 threshold_why=_threshold_why(made.kv_cache),
                 # never what keeps the last replica: what fills a cache is in flight, which the load counts
                 activation=str(made.most) if made.least == 0 else None,
@@ -170,7 +171,7 @@ def _metrics(plan: ModelPlan, metrics: MetricNames, made: Scaling) -> tuple[Metr
         Metric(
             name=queries.load_rule(plan, metrics).metric,
             why=f"{_counts(plan, made)}, of each replica: prometheus-adapter serves it",
-            target=planned.number(made.threshold.value),
+            target=number(made.threshold.value),
             target_why=_threshold_why(made.threshold),
         )
     ]
@@ -179,7 +180,7 @@ def _metrics(plan: ModelPlan, metrics: MetricNames, made: Scaling) -> tuple[Metr
             Metric(
                 name=queries.kv_cache_rule(plan, metrics).metric,
                 why="a guard: how full a replica's KV cache is",
-                target=planned.number(made.kv_cache.value),
+                target=number(made.kv_cache.value),
                 target_why=_threshold_why(made.kv_cache),
             )
         )

@@ -4,9 +4,10 @@ import math
 
 import msgspec
 
-from homeport.planning import scaling
 from homeport.planning.decide import STORAGE
 from homeport.planning.hardware import HOURS_A_MONTH
+from homeport.planning.scaling import scaling
+from homeport.planning.scaling_types import terms
 from homeport.planning.types import ModelPlan
 from homeport.planning.workload import SECONDS_A_DAY, peak_to_mean
 from homeport.sizing.types import Load, Start, Term
@@ -63,12 +64,12 @@ def explain(model: ModelPlan) -> tuple[Section, ...]:
 
 def _scaling(model: ModelPlan) -> tuple[Section, ...]:
     """What the autoscaler is told; nothing where the number of replicas is fixed."""
-    made = scaling.scaling(model)
+    made = scaling(model)
     if made is None:
         return ()
     by = "KEDA" if made.by == "keda" else "a HorizontalPodAutoscaler"
     title = f"Scaling by {by}, {made.least} to {made.most} replicas"
-    return (Section(title=title, terms=scaling.terms(made)),)
+    return (Section(title=title, terms=terms(made)),)
 
 
 def _measured(model: ModelPlan) -> tuple[Section, ...]:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from homeport.catalog.types import Gpu
-from homeport.planning.scaling import NAMES as FIGURES
 from homeport.planning.scaling import scaling
+from homeport.planning.scaling_types import NAMES as FIGURES
 from homeport.planning.types import ModelPlan, Plan
 from homeport.sizing.types import Startup
 

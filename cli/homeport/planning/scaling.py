@@ -12,15 +12,12 @@ more than TOLERANCE from it.
 import math
 from typing import Literal
 
-import msgspec
-
 from homeport.errors import Problem, SpecError
+from homeport.planning.scaling_checks import impossible, in_flight_at_peak
+from homeport.planning.scaling_types import TOLERANCE, Scaling, Setting
 from homeport.planning.types import ModelPlan
 from homeport.planning.workload import SECONDS_A_DAY, peak_to_mean
-from homeport.sizing.types import Term
 
-TOLERANCE = 1.1
-"""The HPA acts once the metric is 10 % from its target (kube-controller-manager's default tolerance)."""
 SYNC_S = 15
 """Seconds between two looks of the HPA (kube-controller-manager's default sync period)."""
 SCRAPE_S = 15
@@ -48,73 +45,6 @@ DEFAULT_POLL_S = 30
 """KEDA's default pollingInterval."""
 
 
-class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure of the autoscaler: its value and unit, the arithmetic, and where that comes from.
-
-    `given` says that the spec wrote it; `assumption` that a part of it is assumed.
-    """
-
-    value: float
-    unit: str
-    why: str
-    source: str
-    given: bool = False
-    assumption: bool = False
-
-
-class Scaling(msgspec.Struct, frozen=True, kw_only=True):
-    """What an autoscaler of one model is told. None: the engine or the scaler has no such figure.
-
-    `signal` is what `threshold` counts: requests running and waiting on a replica, or requests a second. `headroom` is
-    the share of a replica kept free for the load's growth while another starts.
-    """
-
-    by: Literal["keda", "hpa"]
-    signal: Literal["in_flight", "rate"]
-    least: int
-    most: int
-    threshold: Setting
-    at_peak: Setting | None
-    kv_cache: Setting | None
-    up_window: Setting
-    up_step: Setting
-    up_period: Setting
-    down_window: Setting
-    down_step: Setting
-    down_period: Setting
-    fallback_replicas: Setting | None
-    fallback_failures: Setting | None
-    wake: str | None
-    polling: Setting | None
-    cooldown: Setting | None
-    reaction: Setting
-    headroom: Setting
-    idle: Setting | None
-    short: Setting | None
-
-
-NAMES = {
-    "reaction": "from rising load to a replica more",
-    "headroom": "kept free for growth meanwhile",
-    "threshold": "load a replica aims for",
-    "at_peak": "replicas it asks for at the peak",
-    "kv_cache": "KV cache a replica aims for at most",
-    "up_window": "high before replicas are added",
-    "up_step": "added at once",
-    "up_period": "until more are added",
-    "down_window": "low before replicas go",
-    "down_step": "taken away at once",
-    "down_period": "until more go",
-    "fallback_replicas": "replicas while Prometheus is gone",
-    "fallback_failures": "failed readings before that",
-    "polling": "between two looks at zero replicas",
-    "cooldown": "without a request before the last replica goes",
-    "idle": "a replica too many, until it goes",
-    "short": "a replica too few at the peak, until it is there",
-}
-"""What each figure is called where a plan explains it."""
-
-
 def scaling(model: ModelPlan) -> Scaling | None:
     """Every figure of the model's autoscaler; None where the number of replicas is fixed.
 
@@ -125,28 +55,10 @@ def scaling(model: ModelPlan) -> Scaling | None:
     if by == "none" or model.fixed_replicas or model.replicas_min >= model.replicas_max:
         return None
     made = _Computed(model).all(by)
-    problems = [*_impossible(model, made)]
+    problems = [*impossible(model, made)]
     if problems:
         raise SpecError(problems)
     return made
-
-
-def terms(made: Scaling) -> tuple[Term, ...]:
-    """The figures as the steps of an explanation, in the order in which they follow from each other."""
-    found = []
-    for field, name in NAMES.items():
-        setting = getattr(made, field)
-        if setting is not None:
-            found.append(
-                Term(
-                    name=name,
-                    formula=setting.why,
-                    value=setting.value,
-                    unit=setting.unit,
-                    source=setting.source + ("; assumed in part" if setting.assumption else ""),
-                )
-            )
-    return tuple(found)
 
 
 class _Computed:
@@ -296,7 +208,7 @@ class _Computed:
 
     def _at_peak(self, threshold: float) -> Setting | None:
         """The HPA leaves the planned replicas alone as long as their load is within its tolerance."""
-        load = self.model.peak_requests_per_s if self.by_rate else _in_flight_at_peak(self.real)
+        load = self.model.peak_requests_per_s if self.by_rate else in_flight_at_peak(self.real)
         if load is None:
             return None
         unit = "requests/s" if self.by_rate else "requests in flight"
@@ -484,86 +396,3 @@ def _given(value: float, unit: str) -> Setting:
 
 def _within(value: float, least: float, most: float) -> float:
     return max(least, min(most, value))
-
-
-def _impossible(model: ModelPlan, made: Scaling) -> list[Problem]:
-    """Overrides that cannot work, and by how much they miss."""
-    found: list[Problem] = []
-    asked, real = model.spec.scaling, model.stands_for or model
-
-    def add(field: str, message: str, advice: str) -> None:
-        path = ("scaling", field)
-        found.append(Problem(message=message, path=path, value=getattr(asked, field), help=advice))
-
-    if asked.threshold is not None and real.capacity is not None:
-        rate = made.signal == "rate"
-        carries = real.capacity.requests_per_s if rate else real.capacity.concurrency
-        acts, unit = asked.threshold * TOLERANCE, "requests/s" if rate else "requests"
-        if acts > carries * (1 + 1e-9) and not (asked.threshold <= 1 and not rate):
-            most = number(math.floor(carries / TOLERANCE * 1000) / 1000 if rate else carries // TOLERANCE)
-            add(
-                "threshold",
-                f"the HPA would act at {acts:.4g} {unit}, {acts - carries:.4g} more than the {carries:.4g} that a replica "
-                "carries within the latency limits",
-                f"at most {most}, or allow more latency",
-            )
-        load = model.peak_requests_per_s if rate else _in_flight_at_peak(real)
-        needed = math.ceil(load / asked.threshold - 1e-9) if load is not None else 0
-        if load is not None and needed > model.replicas_max:
-            least = number(load / model.replicas_max)
-            add(
-                "threshold",
-                f"it asks for {needed} replicas at the peak ({load:.4g} {unit}), {needed - model.replicas_max} more than "
-                f"replicas.max, which is {model.replicas_max}",
-                f"at least {least}, or replicas.max: {needed}",
-            )
-    if asked.kv_cache_usage is not None:
-        acts = asked.kv_cache_usage * TOLERANCE
-        if made.kv_cache is None:
-            engine = f"{model.engine.engine} {model.engine.version}"
-            add("kv_cache_usage", f"{engine} has no series of its KV cache's use", "remove it")
-        elif acts > 1 + 1e-9:
-            add(
-                "kv_cache_usage",
-                f"the HPA would act at {acts:.3g} of the KV cache, {acts - 1:.3g} more than there is",
-                f"at most {math.floor(100 / TOLERANCE) / 100:g}",
-            )
-    if asked.fallback_replicas is not None:
-        value, most = asked.fallback_replicas, model.replicas_max
-        least_ = max(1, model.replicas_min)
-        if value > most:
-            add(
-                "fallback_replicas",
-                f"{value} is {value - most} more than replicas.max, which is {most}",
-                f"at most {most}",
-            )
-        elif value < least_:
-            add(
-                "fallback_replicas",
-                f"{value} is {least_ - value} less than replicas.min, which is {least_}",
-                f"at least {least_}",
-            )
-    if made.wake is not None:
-        metrics = model.engine.metrics
-        own = [n for n in (metrics.waiting, metrics.running, metrics.requests_total) if n and n in made.wake]
-        if own:
-            add(
-                "wake",
-                f"{own[0]} comes from the replicas themselves, and is gone while none runs",
-                "a gateway's metric, such as Envoy's envoy_http_downstream_rq_active",
-            )
-    return found
-
-
-def _in_flight_at_peak(model: ModelPlan) -> float | None:
-    """Requests in flight on all replicas at the peak, by Little's law; None where the speed is unknown."""
-    speed = model.performance
-    if speed is None or speed.ttft_ms is None or speed.tpot_ms is None:
-        return None
-    seconds = (speed.ttft_ms + speed.tpot_ms * model.spec.workload.output_tokens) / 1000
-    return model.peak_requests_per_s * seconds
-
-
-def number(value: float) -> str:
-    """A figure as the autoscaler reads it: three decimals at most, never 0."""
-    return f"{value:.3f}".rstrip("0").rstrip(".") if value >= 0.001 else "0.001"
