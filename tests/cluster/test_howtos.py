@@ -40,6 +40,7 @@ PAGES: dict[str, Callable[[], list[Node]]] = {
     "kind": lambda: [nodes.cpu("kind-worker")],
     "minikube": lambda: [nodes.cpu("minikube")],
     "existing-cluster": lambda: [nodes.cpu(), nodes.bare_metal("L40S", 4, name="gpu-1")],
+    "read-doctor": lambda: [nodes.cpu(), nodes.of_instance("gke", "g2-standard-24", name="pool-1")],
     "scale-to-zero": lambda: [nodes.cpu(), nodes.of_instance("gke", "g2-standard-24", name="pool-1")],
 }
 
