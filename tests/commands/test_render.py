@@ -110,6 +110,12 @@ def test_a_model_that_is_gone_takes_its_files_along(folder: Path, capsys: pytest
     assert run(["render"]) == 0
     assert not (folder / "manifests/base/tiny").exists()
     assert (folder / "manifests/notes.txt").read_text() == "mine"
+    warned = capsys.readouterr().err
+    assert "manifests held what this spec does not render: it replaces base/tiny/" in warned
+    assert "a cluster that has these objects keeps them until they are deleted there" in warned
+    assert "notes.txt" not in warned
+    assert run(["render"]) == 0
+    assert "replaces" not in capsys.readouterr().err
 
 
 def test_what_cannot_be_rendered_is_shown_where_it_stands(

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 DEFAULT_FOLDER = "manifests"
 
+NAMED = 5
+"""Files that a warning names; of the others it says how many."""
+
 
 @click.command(
     epilog=examples(
@@ -96,6 +99,8 @@ def _write(
         out.message(headline(model, out))
     verb = "would write" if dry_run else "wrote"
     out.message(f"{verb} {len(made)} objects to {folder}: {', '.join(counts)} files")
+    if outcome.removed:
+        _say_replaced(out, folder, outcome.removed)
     if dry_run:
         return
     _say_commands(out, "\nthe cluster needs, unless it has them:", prerequisites(plan, made))
@@ -106,6 +111,15 @@ def _write(
         )
         _say_commands(out, None, wanted)
     out.message(f"\nthen:\n  kubectl apply -k {kustomize.shell_path(folder)}")
+
+
+def _say_replaced(out: Output, folder: str, removed: tuple[str, ...]) -> None:
+    """Another model, target or name in the same folder: what it replaces is gone here, and stays where it was applied."""
+    named = ", ".join(removed[:NAMED]) + (f" and {len(removed) - NAMED} more" if len(removed) > NAMED else "")
+    out.warn(
+        f"{folder} held what this spec does not render: it replaces {named}; a cluster that has these objects keeps "
+        "them until they are deleted there"
+    )
 
 
 def _say_commands(out: Output, heading: str | None, needed: "list[Prerequisite]") -> None:
