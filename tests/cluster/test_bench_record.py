@@ -187,6 +187,23 @@ def test_limits_are_held_to_the_specs_percentile() -> None:
     assert "the plan says" in findings(answer)[0]
 
 
+def test_requests_at_once_end_where_fewer_already_broke_the_limits(plan: ModelPlan) -> None:
+    found = [at_once(2), at_once(4, tpot_ms=spread(80)), at_once(8)]
+    assert (
+        compare(
+            plan, ANSWERING, found, replicas=1, generator="a", interrupted=False
+        ).requests_at_once.measured
+        == 2
+    )
+
+
+def test_one_slow_answer_is_no_verdict(plan: ModelPlan) -> None:
+    answer = compare(plan, ANSWERING, [at_once(1, requests=2, ttft_ms=spread(5000))], replicas=1, generator="a", interrupted=False)  # fmt: skip
+    assert answer.stages[0].within_limits is False
+    assert answer.requests_at_once.measured is None
+    assert findings(answer) == []
+
+
 def test_failed_requests_are_a_finding(plan: ModelPlan) -> None:
     failed = at_once(4, failed=3, first_error="429 slow down")
     found = findings(compare(plan, ANSWERING, [failed], replicas=1, generator="a", interrupted=False))

@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, structs
 
 from homeport.cluster.bench_record import predicted, real
+from homeport.cluster.bench_stages import LEAST_REQUESTS
 from homeport.cluster.bench_types import Endpoint, Kind, Measured, Spread
 from homeport.planning.types import ModelPlan
 
@@ -69,7 +70,7 @@ class BenchStage(Struct):
     plan_holds: Annotated[
         bool | None,
         Meta(
-            description="False: the plan says that this load keeps the limits, and it did not; null: it says nothing"
+            description="False: the plan says that this load keeps the limits, and it did not; null: it says nothing, or fewer than 5 requests were answered"
         ),
     ]
     cut_short: Annotated[bool, Meta(description="Whether an interrupt ended it")]
@@ -110,7 +111,7 @@ class Bench(Struct):
     requests_at_once: Annotated[
         BenchCount,
         Meta(
-            description="Requests in flight on all replicas within the limits; measured: the most of those tried"
+            description="Requests in flight on all replicas within the limits; measured: the most of those tried, where all fewer kept them too"
         ),
     ]
     kv_cache_tokens: Annotated[BenchCount, Meta(description="Tokens of one replica's KV cache")]
@@ -133,8 +134,6 @@ def compare(
     of = real(plan)
     latency = plan.spec.latency
     stages = [_stage(plan, one, replicas) for one in found]
-    held = [s.concurrency for s in stages if s.concurrency is not None and s.within_limits]
-    tried = any(s.concurrency is not None and s.within_limits is not None for s in stages)
     return Bench(
         schema_version=SCHEMA_VERSION,
         name=plan.spec.name,
@@ -152,7 +151,7 @@ def compare(
         ),
         requests_at_once=BenchCount(
             planned=of.capacity.concurrency * replicas if of.capacity else None,
-            measured=max(held, default=0) if tried else None,
+            measured=_most_at_once(stages),
         ),
         kv_cache_tokens=BenchCount(
             planned=of.memory.kv_cache_tokens if of.memory else None, measured=endpoint.kv_cache_tokens
@@ -201,9 +200,27 @@ def _stage(plan: ModelPlan, one: Measured, replicas: int) -> BenchStage:
             output_tokens_per_s=one.output_tokens_per_s,
         ),
         within_limits=within,
-        plan_holds=within if within is not None and _promised(plan, one, replicas) else None,
+        plan_holds=within if _enough(one.requests) and _promised(plan, one, replicas) else None,
         cut_short=one.cut_short,
     )
+
+
+def _enough(requests: int) -> bool:
+    """Whether a stage has the requests that a verdict takes: one slow answer breaks no plan."""
+    return requests >= LEAST_REQUESTS
+
+
+def _most_at_once(stages: Sequence[BenchStage]) -> int | None:
+    """The most requests in flight that kept the limits, with all fewer ones that were tried; None: nothing was tried."""
+    tried = sorted(
+        (stage.concurrency, stage.within_limits)
+        for stage in stages
+        if stage.concurrency is not None and stage.within_limits is not None and _enough(stage.requests)
+    )
+    if not tried:
+        return None
+    broken = next((count for count, kept in tried if not kept), None)
+    return max((count for count, _ in tried if broken is None or count < broken), default=0)
 
 
 def _planned(plan: ModelPlan, one: Measured, replicas: int) -> BenchPlanned:
