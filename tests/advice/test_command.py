@@ -19,6 +19,7 @@ from homeport.manifests.render import documents
 from homeport.planning.plan import plan
 from homeport.spec.load import load
 from homeport.spec.models import Spec
+from homeport.spec.policy import CriterionWeights
 from tests.commands.shell import homeport
 
 HERE = Path(__file__).parent
@@ -317,3 +318,19 @@ def test_what_a_saving_pays_for_is_its_share_of_the_hours() -> None:
         f"${saved:,.0f} saved pay for {hours:.0f} more hours of upkeep a month up to ${float(saved) / hours:,.0f}"
         in (found.outcome.criteria[0].because)
     )
+
+
+def test_weights_that_are_all_zero_are_no_tie(tmp_path: Path) -> None:
+    """Nothing pulls: it is said so, not "0.00 against 0.00", of which neither is so many times the other."""
+    names = CriterionWeights.__struct_fields__
+    zero = "advise: {weights: {" + ", ".join(f"{name}: 0" for name in names) + "}}\n"
+    text = (
+        "version: 1\nname: nobody\nmodels:\n  - name: a\n    model: Qwen/Qwen3-8B\n"
+        "    workload: {requests_per_day: 20000, input_tokens: 1000, output_tokens: 500}\n"
+    )
+    (tmp_path / "homeport.yaml").write_text(text + zero)
+    done = homeport("advise", "-f", str(tmp_path / "homeport.yaml"))
+    assert done.returncode == 0, done.stderr.decode()
+    said = " ".join(done.stdout.decode().split())
+    assert "weighed: nothing pulls to either side, so nothing speaks for the effort of own hosting" in said
+    assert "own hosting 0.00" not in said

@@ -72,6 +72,8 @@ def _headline(advice: Advice, bold: Style) -> str:
         f"weighed: own hosting {outcome.own_pull:.2f}, an API {outcome.api_pull:.2f} (a side wins with {DECISIVE:g} "
         f"times the other's; in between, both serve)"
     )
+    if not (outcome.own_pull or outcome.api_pull):
+        weighed = "weighed: nothing pulls to either side, so nothing speaks for the effort of own hosting"
     if outcome.unconstrained != outcome.verdict:
         weighed += f", which alone would say {outcome.unconstrained}: the hard constraints below go before"
     lines = [
