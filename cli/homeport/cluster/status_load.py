@@ -5,7 +5,7 @@ import math
 from homeport.cluster.errors import ClusterProblem, CredentialsRefused, Unreachable
 from homeport.cluster.prometheus import Prometheus
 from homeport.cluster.status_types import Load
-from homeport.manifests.scaling_queries import _selector as selector
+from homeport.manifests.scaling_queries import selector
 from homeport.planning.types import ModelPlan
 
 MINUTES = 5

@@ -22,7 +22,7 @@ class AdapterRule(msgspec.Struct, frozen=True, kw_only=True):
 
 def load(plan: ModelPlan, namespace: str, metrics: MetricNames) -> str:
     """What all replicas have to do: requests running and waiting, or requests a second."""
-    where = _selector(plan, namespace, metrics)
+    where = selector(plan, namespace, metrics)
     if metrics.running and metrics.waiting:
         parts = (
             f"(sum({_once(plan, name, where)}) or vector(0))" for name in (metrics.running, metrics.waiting)
@@ -33,7 +33,7 @@ def load(plan: ModelPlan, namespace: str, metrics: MetricNames) -> str:
 
 def kv_cache(plan: ModelPlan, namespace: str, metrics: MetricNames) -> str:
     """How full the KV caches of all replicas are, added up: 1 is one full replica."""
-    where = _selector(plan, namespace, metrics)
+    where = selector(plan, namespace, metrics)
     return f"sum(max by (pod) ({metrics.kv_cache_usage}{{{where}}})) or vector(0)"
 
 
@@ -91,7 +91,7 @@ def _counter(metrics: MetricNames) -> str:
     return metrics.requests_total
 
 
-def _selector(plan: ModelPlan, namespace: str, metrics: MetricNames) -> str:
+def selector(plan: ModelPlan, namespace: str, metrics: MetricNames) -> str:
     """The labels that select the replicas of this model only; without a model label, the PodMonitor's job does."""
     pairs = {"namespace": namespace}
     if metrics.model_label:
