@@ -16,7 +16,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     code: int
     killed: bool
     seconds: float
-    in_flight_at_sigterm: float
+    in_flight_at_sigterm: int
 
 
 class Kubelet:
@@ -215,14 +215,17 @@ class Kubelet:
             connection.close()
         return None if 200 <= status < 400 else f"{probe.path}: {status}"
 
-    def delete(self) -> End:
-        """Delete the pod: the preStop sleep and SIGTERM to process 1, both within the grace period, then SIGKILL."""
+    def delete(self, in_flight: Callable[[], int]) -> End:
+        """Delete the pod: the preStop sleep and SIGTERM to process 1, both within the grace period, then SIGKILL.
+
+        `in_flight` counts the clients that still wait: they know at once, a busy server may be slow to say it.
+        """
         assert self.process is not None
         self.stopping.set()
         begun = time.monotonic()
         grace = self.pod["terminationGracePeriodSeconds"]
         time.sleep(self.container["lifecycle"]["preStop"]["sleep"]["seconds"])
-        in_flight = self.in_flight()
+        waiting = in_flight()
         self.process.send_signal(signal.SIGTERM)
         try:
             code = self.process.wait(timeout=grace - (time.monotonic() - begun))
@@ -231,7 +234,7 @@ class Kubelet:
             self.process.kill()
             code, killed = self.process.wait(), True
         took = time.monotonic() - begun
-        return End(code=code, killed=killed, seconds=took, in_flight_at_sigterm=in_flight)
+        return End(code=code, killed=killed, seconds=took, in_flight_at_sigterm=waiting)
 
     def ask(
         self, path: str, body: Any = None, *, key: str | None = None, timeout: float = 300
@@ -254,8 +257,3 @@ class Kubelet:
         _, text = self.ask("/metrics")
         rows = re.findall(rf"^{re.escape(name)}(?:{{(.*)}})? (\S+)$", text, re.MULTILINE)
         return {labels: float(value) for labels, value in rows}
-
-    def in_flight(self) -> float:
-        """Requests that run or wait, of vLLM's metrics."""
-        names = ("vllm:num_requests_running", "vllm:num_requests_waiting")
-        return sum(sum(self.series(name).values()) for name in names)

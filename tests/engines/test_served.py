@@ -279,7 +279,7 @@ def test_sigterm_with_requests_in_flight_loses_none(served: Served) -> None:
     """Last, because it ends the server."""
     with ThreadPoolExecutor(4) as pool:
         asked = served.four(pool)
-        end = served.kubelet.delete()
+        end = served.kubelet.delete(lambda: sum(not future.done() for future in asked))
         assert end.in_flight_at_sigterm > 0, "nothing was in flight any more: the answers were too short"
         for number, future in enumerate(asked):
             status, text = future.result()
@@ -290,7 +290,7 @@ def test_sigterm_with_requests_in_flight_loses_none(served: Served) -> None:
     assert not served.kubelet.unready, "a probe failed while it served"
 
 
-def _until(true: Any, seconds: float = 15) -> None:
+def _until(true: Any, seconds: float = 30) -> None:
     for _ in range(int(seconds * 10)):
         if true():
             return
