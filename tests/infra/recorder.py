@@ -15,6 +15,15 @@ from pulumi.runtime import mocks
 SECRET = "4dabf18193072939515e22adb298388d"
 
 
+# What a provider adds to the inputs, where a program reads it.
+COMPUTED: dict[str, dict[str, Any]] = {
+    "gcp:container/cluster:Cluster": {
+        "endpoint": "192.0.2.1",
+        "masterAuth": {"clusterCaCertificate": "Y2E=", "clientKey": "", "clientCertificate": ""},
+    }
+}
+
+
 class Registered(msgspec.Struct, frozen=True):
     """One registered resource."""
 
@@ -37,7 +46,8 @@ class Recorder(mocks.Mocks):
         if args.typ == "pulumi:pulumi:StackReference":
             return args.name, {"name": args.name, "outputs": self.stacks[args.name], "secretOutputNames": []}
         self.found.append(Registered(args.typ, args.name, inputs, args.provider, args.custom is not False))
-        return f"{args.name}-id", dict(args.inputs)
+        computed = COMPUTED.get(args.typ, {})
+        return f"{args.name}-id", {**args.inputs, **computed}
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
         return {"projectId": "my-project"} if args.token.endswith("getProject") else {}
