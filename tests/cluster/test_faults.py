@@ -277,7 +277,11 @@ def test_a_namespace_that_is_being_deleted_is_said_so(scene: Scene, capsys: Capt
     try:
         scene.namespace = name
         scene.write()
-        account = by_title(values(scene, capsys, 1))["ServiceAccount/tiny"]
+        for _ in range(20):
+            account = by_title(values(scene, capsys, 1))["ServiceAccount/tiny"]
+            if account["state"] != "missing":
+                break
+            time.sleep(0.5)  # admission learns of the deletion through a watch, which may lag
         assert account["state"] == "refused"
         assert account["message"].startswith(f"the namespace {name} is being deleted")
         assert f"kubectl get namespace {name}" in account["help"]
