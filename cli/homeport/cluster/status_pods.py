@@ -104,7 +104,9 @@ def _unready(state: Any, status: Object, events: list[Object]) -> PodState | Non
                 if "running" in one:
                     if container.get("started") and container.get("ready"):
                         continue  # a sidecar
-                    found = state("preparing", "it runs", container["name"], (one["running"] or {}).get("startedAt"))
+                    found = state(
+                        "preparing", "it runs", container["name"], (one["running"] or {}).get("startedAt")
+                    )
                     return found
                 if one.get("terminated", {}).get("exitCode", 0) != 0:
                     found = state("crashing", _crash(one["terminated"], {}), container["name"])

@@ -96,7 +96,7 @@ def _print(out: Output, report: "Report", *, preflight_only: bool) -> None:
         _part(out, "what runs", report.of("live"))
     elif not preflight_only and not report.deployed:
         out.data("\nnothing of this spec is deployed yet: only what must be true before was looked at")
-    found = [f.severity for f in report.findings]
+    found: list[str] = [f.severity for f in report.findings]
     names = {"error": "errors", "warning": "warnings", "unknown": "could not be looked at", "ok": "ok"}
     counts = [
         f"{found.count(s)} {text[:-1] if text.endswith('s') and found.count(s) == 1 else text}"

@@ -89,7 +89,8 @@ def status(
                 _show(out, found, output_format, again=True)
             last = 0 if found.ready else 1
     except KeyboardInterrupt:
-        return last
+        pass  # how watching ends
+    return last
 
 
 class Lost:
