@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.testbed.addons import Prometheus
 from tests.testbed.build import ensure
+from tests.testbed.cluster import Testbed
 from tests.testbed.processes import Process, free_port, until
 
 
@@ -22,6 +23,30 @@ def configuration(targets: list[dict[str, Any]]) -> dict[str, Any]:
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
         "scrape_configs": [{"job_name": "replicas", "static_configs": targets}],
     }
+
+
+def of_pods(bed: Testbed, namespace: str, job: str, address: str) -> dict[str, Any]:
+    """Scrape each pod of a namespace that has a port `http`, labelled as the operator does, but at one address."""
+    discovery = {
+        "role": "pod",
+        "namespaces": {"names": [namespace]},
+        "api_server": bed.url,
+        "tls_config": {"ca_file": str(bed.plane.pki / "ca.crt")},
+        "authorization": {"type": "Bearer", "credentials": bed.token},
+    }
+    relabel = [
+        {
+            "source_labels": ["__meta_kubernetes_pod_container_port_name"],
+            "regex": "http",
+            "action": "keep",
+        },
+        {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
+        {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
+        {"target_label": "job", "replacement": job},
+        {"target_label": "__address__", "replacement": address},
+    ]
+    pods = {"job_name": job, "kubernetes_sd_configs": [discovery], "relabel_configs": relabel}
+    return {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [pods]}
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from homeport.planning.plan import Planner
 from homeport.spec.load import load
 from tests.cluster.engine_metrics import Load, text
 from tests.cluster.scaled import GATEWAY, MODEL, Scaled, scaled
+from tests.cluster.scraping import of_pods
 from tests.testbed import nodes
 from tests.testbed.cluster import Testbed
 from tests.testbed.processes import until
@@ -151,24 +152,26 @@ def test_a_replica_of_two_nodes_is_scaled_as_one(model: Scaled) -> None:
 
 
 def test_an_hpa_follows_what_prometheus_adapter_serves(testbed: Testbed, namespace: str) -> None:
-    testbed.start_prometheus_operator()
-    with scaled(testbed, namespace) as model:
-        plan = model.plan("{min: 1, max: 4}", f"{{by: hpa, {QUICK}, scale_down_stabilization_s: 1}}")
-        testbed.add_nodes(nodes.cpu(f"{namespace}-node"))
-        model.apply(plan)
-        config = testbed.scrape_config(namespace, {".*": f"127.0.0.1:{model.served.port}"})
-        model.watch(config)
-        assert model.prometheus is not None
-        testbed.start_prometheus_adapter(model.prometheus.url, dict(adapter_config(plan)))
-        model.served.texts["/metrics"] = _of_each(Load(running=2))
-        assert model.stays(5) == {1}
-        model.served.texts["/metrics"] = _of_each(Load(running=15, waiting=8))
-        model.becomes(4)  # each of them says 23, so it goes to the most
-        model.served.texts["/metrics"] = _of_each(Load(running=2))
-        model.becomes(1)
-        testbed.remove_nodes(f"{namespace}-node")
+    node = nodes.cpu(f"{namespace}-node")
+    testbed.add_nodes(node)
+    try:
+        with scaled(testbed, namespace) as model:
+            plan = model.plan("{min: 1, max: 4}", f"{{by: hpa, {QUICK}, scale_down_stabilization_s: 1}}")
+            model.served.texts["/metrics"] = _of_each(Load(running=2))
+            model.apply(plan)
+            address = f"127.0.0.1:{model.served.port}"
+            model.watch(of_pods(testbed, namespace, f"{namespace}/{MODEL}", address))
+            assert model.prometheus is not None
+            testbed.start_prometheus_adapter(model.prometheus.url, dict(adapter_config(plan)))
+            assert model.stays(5) == {1}
+            model.served.texts["/metrics"] = _of_each(Load(running=15, waiting=8))
+            model.becomes(4)  # each of them says 23, so it goes to the most
+            model.served.texts["/metrics"] = _of_each(Load(running=2))
+            model.becomes(1)
+    finally:
+        testbed.remove_nodes(node.name)
 
 
 def _of_each(load: Load) -> str:
-    """What every pod serves: the operator's targets are all led to one endpoint."""
+    """What every pod serves: Prometheus finds the pods, and asks one endpoint for all of them."""
     return text("simulator", MODEL, load)
