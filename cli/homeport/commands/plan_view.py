@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from homeport.commands.output import Output, table
 from homeport.planning.explain import explain
-from homeport.planning.types import Considered, ModelPlan, Plan
+from homeport.planning.types import Considered, Fallback, ModelPlan, Plan
 
 if TYPE_CHECKING:
     from homeport.sizing.measured import Taken
@@ -299,6 +299,9 @@ def _steps(model: ModelPlan, plan: Plan, out: Output) -> str:
     lines += [
         f"  {d.field} = {d.value}{'*' if d.assumption else ''}  {_dim(out, d.because)}" for d in decisions
     ]
+    if found := (real or model).fallbacks:
+        lines += ["", out.style("Instance types that could stand in (target.nodes.fallbacks)", bold=True)]
+        lines += [f"  {_fallback(one)}" for one in found]
     for section in explain(model):
         lines += ["", out.style(section.title, bold=True)]
         for term in section.terms:
@@ -306,6 +309,11 @@ def _steps(model: ModelPlan, plan: Plan, out: Output) -> str:
             lines.append(f"      {_dim(out, term.source)}")
     lines += ["", f"* an assumption; the plan is of {plan.spec.target.platform}"]
     return "\n".join(lines)
+
+
+def _fallback(one: Fallback) -> str:
+    cost = "unknown" if one.usd_per_month is None else f"${one.usd_per_month:,.0f} a month"
+    return f"{one.node_count} × {one.instance_type}, {one.gpus_per_node} × {one.gpu} each: {cost}"
 
 
 def _number(value: float) -> str:
