@@ -1,6 +1,7 @@
 """`preview`, `up` and `destroy` through Pulumi's Automation API, with the same program as `pulumi up` by hand."""
 
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -92,6 +93,7 @@ def run(request: Request, plan: Plan, settings: Settings, listen: Callable[[Even
         _explained(request, backend, cli, recorder, wrong),
         tempfile.TemporaryDirectory(prefix="homeport-") as folder,
         cli.passing_signals(recorder.say),
+        _leftovers_unsaid(),
     ):
         for holder in state.break_dead_locks(backend, PROJECT, request.stack):
             recorder.say(f"{holder} held the lock of stack {request.stack} and is gone: the lock is removed")
@@ -248,3 +250,19 @@ def _explained(
             raise EnvironmentProblem(f"the program failed: {last_line(str(error))}") from error
         text = "\n".join((*recorder.errors, str(error)))
         raise failure(request.operation, text, stack=request.stack, backend=backend) from error
+
+
+@contextmanager
+def _leftovers_unsaid() -> Iterator[None]:
+    """Say nothing of the SDK's coroutine that is left where the engine ended a program's run before it was over."""
+    said = sys.unraisablehook
+
+    def hook(left: Any) -> None:
+        if getattr(left.object, "__name__", "") != "run_in_stack":
+            said(left)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = said

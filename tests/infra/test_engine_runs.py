@@ -1,0 +1,153 @@
+"""The life of a stack on a real engine, state and API server: up, update, drift, replace, destroy, two stacks."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pulumi")
+
+from tests.commands.shell import EXAMPLES
+from tests.infra.engine import Engine
+from tests.testbed.cluster import Testbed
+from tests.testbed.fixtures import cluster_under_test, testbed
+from tests.testbed.nodes import cpu
+
+__all__ = ["cluster_under_test", "testbed"]
+pytestmark = pytest.mark.cluster
+NODE = "engine-cpu"
+
+
+@pytest.fixture(scope="module")
+def bed(cluster_under_test: Testbed) -> Iterator[Testbed]:
+    if not isinstance(cluster_under_test, Testbed):
+        pytest.skip("needs nodes that can be made")
+    cluster_under_test.add_nodes(cpu(NODE, cpus=64, memory_gib=256))
+    yield cluster_under_test
+    cluster_under_test.remove_nodes(NODE)
+
+
+@pytest.fixture
+def engine(bed: Testbed, tmp_path: Path) -> Engine:
+    return Engine(tmp_path, bed.kubeconfig)
+
+
+@pytest.fixture
+def name(bed: Testbed) -> Iterator[str]:
+    """A namespace that no test shares."""
+    made = f"stack-{secrets.token_hex(3)}"
+    yield made
+    bed.kubectl("delete", "namespace", made, "--wait=false", "--ignore-not-found")
+
+
+def test_a_stack_lives(engine: Engine, bed: Testbed, name: str) -> None:
+    """Up, up again, a change by hand, an update, and the end."""
+    spec = str(engine.spec(name))
+    lines = [json.loads(line) for line in engine.out("preview", "-f", spec, "-o", "jsonl").splitlines()]
+    assert {line["operation"] for line in lines[:-1] if "operation" in line} == {"create"}
+    assert any(line.get("resource") == f"Deployment {name}/tiny" for line in lines[:-1])
+    assert lines[-1]["event"] == "answer"
+    assert lines[-1]["bill"]["because"] == ["tiny: new, 1 replica"]
+    assert "created Deployment" in engine.run("up", "-f", spec, "--yes")
+    assert bed.json("get", "deployment", "tiny", "-n", name)["status"]["readyReplicas"] == 1
+
+    again = engine.answer("up", "-f", spec, "--yes")
+    assert set(again["changes"]) == {"same"}, "nothing changed, so nothing changes"
+    assert again["bill"]["change_usd_per_month"] in (0, None)
+    assert again["steps"] == []
+
+    bed.kubectl("scale", "deployment", "tiny", "-n", name, "--replicas=0")
+    bed.kubectl("label", "service", "tiny", "-n", name, "app.kubernetes.io/part-of=mine", "--overwrite")
+    assert "changed by others" not in engine.run("preview", "-f", spec)
+    drift = engine.run("preview", "-f", spec, "--refresh")
+    assert f"changed by others: Service {name}/tiny: metadata.labels" in drift
+    refused = engine.run("up", "-f", spec, "--yes", "--refresh", code=3)
+    assert "owned by 'kubectl" in refused
+    assert "--adopt" in refused
+    engine.run("up", "-f", spec, "--yes", "--refresh", "--adopt")
+    assert (
+        bed.json("get", "service", "tiny", "-n", name)["metadata"]["labels"]["app.kubernetes.io/part-of"]
+        != "mine"
+    )
+
+    spec = str(engine.spec(name, image="vllm/vllm-openai-cpu:v0.11.1"))
+    text = engine.run("preview", "-f", spec)
+    assert "image vllm/vllm-openai-cpu:v0.11.0 → vllm/vllm-openai-cpu:v0.11.1" in text
+    assert "in place" in text
+    assert "the only replica is away for about" in text
+    engine.run("up", "-f", spec, "--yes")
+    containers = bed.json("get", "deployment", "tiny", "-n", name)["spec"]["template"]["spec"]["containers"]
+    assert containers[0]["image"] == "vllm/vllm-openai-cpu:v0.11.1"
+
+    engine.run("destroy", "-f", spec, "--yes")
+    assert bed.kubectl("get", "namespace", name, "--ignore-not-found") == ""
+    assert engine.state().get("resources", []) in ([], None) or {
+        r["type"] for r in engine.state()["resources"]
+    } <= {"pulumi:pulumi:Stack"}
+
+
+def test_a_destroy_keeps_the_weights_until_it_is_told(engine: Engine, bed: Testbed, name: str) -> None:
+    storage = f"class-{name}"
+    bed.volumes(storage, 1)
+    spec = str(engine.spec(name, weights=f"{{source: pvc, size_gib: 5, storage_class: {storage}}}"))
+    engine.run("up", "-f", spec, "--yes")
+    text = engine.run("destroy", "-f", spec, "--yes")
+    assert f"kept  {name}/tiny-weights  5 GiB of weights, $1.00 a month" in text
+    claims = bed.json("get", "pvc", "-n", name)["items"]
+    assert [c["metadata"]["name"] for c in claims] == ["tiny-weights"]
+    assert bed.json("get", "deployment", "-n", name)["items"] == []
+    back = engine.answer("up", "-f", spec, "--yes")
+    assert back["changes"]["same"] >= 3, "what was kept is taken up again"
+    larger = str(engine.spec(name, weights=f"{{source: pvc, size_gib: 7, storage_class: {storage}}}"))
+    text = engine.run("preview", "-f", larger)
+    line = next(x for x in text.splitlines() if "PersistentVolumeClaim" in x and "replaced" in x)
+    assert "size 5Gi → 7Gi" in line
+    assert "its weights are fetched again" in line
+    gone = engine.answer("destroy", "-f", spec, "--yes", "--delete-weights")
+    assert gone["kept"] == []
+    assert bed.kubectl("get", "namespace", name, "--ignore-not-found") == ""
+
+
+def test_two_stacks_do_not_touch_each_other(engine: Engine, bed: Testbed, name: str) -> None:
+    one = str(engine.spec(name))
+    engine.run("up", "-f", one, "--yes", "--stack", "one")
+    refused = engine.run("up", "-f", one, "--yes", "--stack", "two", code=3)
+    assert "already exists in the cluster, and stack two did not make it" in refused
+    assert bed.json("get", "deployment", "tiny", "-n", name)["status"]["readyReplicas"] == 1
+    assert set(engine.answer("up", "-f", one, "--yes", "--stack", "one")["changes"]) == {"same"}
+    wrong = engine.run(
+        "preview", "-f", one, "--stack", "one", code=3, env={"PULUMI_CONFIG_PASSPHRASE": "wrong"}
+    )
+    assert "the passphrase does not open stack one" in wrong
+    assert "no stack three" in engine.run("destroy", "-f", one, "--yes", "--stack", "three", code=3)
+
+
+def test_what_kubectl_made_is_adopted(engine: Engine, bed: Testbed, name: str) -> None:
+    spec = str(engine.spec(name))
+    engine.run("render", "-f", spec, "-o", str(engine.folder / "out"))
+    for _ in range(2):  # the namespace first, then what is in it
+        bed.kubectl("apply", "-f", str(engine.folder / "out"), "-R", check=False)
+    before = bed.json("get", "deployment", "tiny", "-n", name)["metadata"]["uid"]
+    assert "already exists" in engine.run("up", "-f", spec, "--yes", code=3)
+    engine.run("up", "-f", spec, "--yes", "--adopt")
+    assert bed.json("get", "deployment", "tiny", "-n", name)["metadata"]["uid"] == before
+
+
+def test_a_preview_without_a_cluster_says_so(engine: Engine, name: str) -> None:
+    spec = str(engine.spec(name))
+    nowhere = {"KUBECONFIG": str(engine.folder / "none")}
+    text = engine.run("preview", "-f", spec, env=nowhere)
+    assert "no cluster can be reached: there is no kubeconfig at" in text
+    assert "to create" in text
+    assert "no cluster can be reached" in engine.run("up", "-f", spec, "--yes", code=3, env=nowhere)
+
+
+def test_over_budget_ends_with_1_and_changes_nothing(engine: Engine, bed: Testbed, name: str) -> None:
+    text = (EXAMPLES / "support.yaml").read_text().replace("name: support", f"name: {name}")
+    file = engine.folder / "over.yaml"
+    file.write_text(f"{text}budget: {{usd_per_month: 100}}\n")
+    assert "policy budget: a month costs at least $" in engine.run("preview", "-f", str(file), code=1)
+    assert "nothing was changed" in engine.run("up", "-f", str(file), "--yes", code=1)
+    assert bed.kubectl("get", "namespace", name, "--ignore-not-found") == ""
