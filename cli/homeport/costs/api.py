@@ -50,7 +50,9 @@ def api_bill(price: ApiPrice, spec: Spec, days: Decimal, options: Options) -> Ap
                     quantity=requests * part.tokens / MILLION * days,
                     unit="million tokens",
                     unit_price_usd=usd,
-                    usd_per_month=None if usd is None else cents(tokens_usd(requests, part.tokens, usd, days)),
+                    usd_per_month=None
+                    if usd is None
+                    else cents(tokens_usd(requests, part.tokens, usd, days)),
                     source=price.source,
                     as_of=price.as_of or None,
                     estimated=part.price_field in price.unverified or "as_of" in price.unverified,
