@@ -121,7 +121,8 @@ def shell(testbed: Testbed, tmp_path: Path) -> Iterator[Callable[[str], tuple[in
     yield run
     made = set(names(testbed, "namespace")) - before
     if made:
-        testbed.kubectl("delete", *sorted(made), "--wait=false", "--ignore-not-found")
+        # The next page may use the name again: a namespace that is still ending takes nothing.
+        testbed.kubectl("delete", *sorted(made), "--timeout=120s", "--ignore-not-found", seconds=150)
 
 
 def watches(text: str) -> bool:
