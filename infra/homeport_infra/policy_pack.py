@@ -17,6 +17,7 @@ from pulumi_policy import (
     StackValidationArgs,
     StackValidationPolicy,
 )
+from pulumi_policy.policy import Policy as PulumiPolicy
 
 from homeport.catalog.zones import Bounds
 from homeport_infra.bill import OUTPUT
@@ -45,7 +46,7 @@ PLACES = PolicyConfigSchema(
 Report = Callable[..., None]
 
 
-def policies() -> list[ResourceValidationPolicy | StackValidationPolicy]:
+def policies() -> list[PulumiPolicy]:
     """Every policy in Pulumi's clothes."""
     return [_whole(policy) if policy.name in WHOLE_STACK else _each(policy) for policy in POLICIES]
 
