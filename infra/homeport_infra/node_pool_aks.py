@@ -53,4 +53,5 @@ def register(name: str, args: GpuNodePoolArgs, parent: pulumi.Resource) -> pulum
         # The autoscaler owns the number of nodes.
         opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["count"]),
     )
-    return pool.name.apply(str)
+    named: pulumi.Output[str] = pool.name
+    return named

@@ -67,4 +67,5 @@ def register(name: str, args: GpuNodePoolArgs, parent: pulumi.Resource) -> pulum
         # The autoscaler owns the number of nodes.
         opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["scalingConfig.desiredSize"]),
     )
-    return group.node_group_name
+    named: pulumi.Output[str] = group.node_group_name
+    return named

@@ -57,4 +57,5 @@ def register(name: str, args: GpuNodePoolArgs, parent: pulumi.Resource) -> pulum
         # The autoscaler owns the number of nodes.
         opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["initialNodeCount", "nodeCount"]),
     )
-    return pool.name
+    named: pulumi.Output[str] = pool.name
+    return named
