@@ -41,13 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         capture = config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled():
-            ensure(
-                *(
-                    name
-                    for name in TABLE
-                    if name not in ("prometheus-operator", "lws-manager", "prometheus-adapter")
-                )
-            )
+            ensure(*(name for name in TABLE if name not in ("lws-manager", "prometheus-adapter")))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

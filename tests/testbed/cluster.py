@@ -135,7 +135,7 @@ class Testbed(Given):
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
         self.kubectl("create", "-f", "-", stdin=text)
         names = [f"node/{node.name}" for node in nodes]
-        self.kubectl("wait", "--for=condition=Ready", "--timeout=30s", *names)
+        self.kubectl("wait", "--for=condition=Ready", "--timeout=90s", *names, seconds=120)
 
     def remove_nodes(self, *names: str) -> None:
         """Remove nodes and the pods on them; all nodes if none is named."""
