@@ -139,18 +139,21 @@ def prometheus_operator(bed: "Testbed") -> Process:
     already = plane.processes.get("prometheus-operator")
     if already and already.alive():
         return already
-    pki = plane.pki
+    # It has no flag for a token: outside a cluster it reads KUBECONFIG.
     return plane.start(
-        "prometheus-operator", f"--apiserver={plane.url}", f"--ca-file={pki / 'ca.crt'}",
-        f"--cert-file={pki / 'tls.crt'}", f"--key-file={pki / 'tls.key'}", "--as=system:serviceaccount:kube-system:admin",
-        f"--web.listen-address=127.0.0.1:{free_port()}",
+        "prometheus-operator", f"--web.listen-address=127.0.0.1:{free_port()}",
+        environment={"KUBECONFIG": str(bed.kubeconfig)},
     )  # fmt: skip
 
 
 def scrape_config(
     bed: "Testbed", namespace: str, endpoints: dict[str, str], *, interval: str, match: dict[str, str] | None
 ) -> dict[str, Any]:
-    """Let the operator make the configuration of a Prometheus, and lead its targets to loopback."""
+    """Let the operator make the configuration of a Prometheus, and lead its targets to loopback.
+
+    Every container of a pod has its number of a shard in the environment, and the reloader beside Prometheus fills it in;
+    here this does.
+    """
     bed.apply(
         {
             "apiVersion": "monitoring.coreos.com/v1",
@@ -173,7 +176,7 @@ def scrape_config(
             text = gzip.decompress(base64.b64decode(data, validate=True)).decode()
         except ValueError:
             return ""
-        return text if f"podMonitor/{namespace}/" in text else ""
+        return text.replace("$(SHARD)", "0") if f"podMonitor/{namespace}/" in text else ""
 
     config: dict[str, Any] = yaml.safe_load(until(made, 60, "the operator makes a scrape configuration", 0.5))
     config["global"] = {
