@@ -65,7 +65,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "prices list": ("prices", "list", "-o", "json"),
     "prices show": ("prices", "show", "gpt-4.1", "-o", "json"),
 }
-NEED_A_CLUSTER = {"diff"}
+NEED_A_CLUSTER = {"bench", "diff", "doctor", "status"}
 """Their answers are held to their schemas in tests/cluster."""
 
 

@@ -1,7 +1,7 @@
 """What an API server's answer, or its silence, means: from HTTP to typed errors."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -286,7 +286,7 @@ def kind_missing(api_version: str, kind: str) -> KindMissing:
         "https://github.com/kubernetes-sigs/gateway-api/releases/download/"
         f"{prerequisites.GATEWAY_API}/standard-install.yaml"
     )
-    install = {
+    install: Callable[[], str] | None = {
         "keda.sh": prerequisites.KEDA.command,
         "monitoring.coreos.com": prerequisites.PROMETHEUS.command,
         "leaderworkerset.x-k8s.io": prerequisites.LWS.command,

@@ -39,7 +39,7 @@ class Outage:
         if left <= 0:
             return None
         self._tries += 1
-        return min(left, LONGEST_WAIT_S, 0.05 * 2**self._tries)
+        return min(left, LONGEST_WAIT_S, 0.05 * 2.0**self._tries)
 
     @property
     def until(self) -> float:

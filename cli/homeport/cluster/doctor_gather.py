@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -152,7 +153,7 @@ def _served(asked: Gathering, case: Case) -> dict[str, dict[str, str]]:
             served[version] = {}
             continue
         path = f"/apis/{version}" if "/" in version else f"/api/{version}"
-        found = asked.ask(f"served {version}", lambda path=path: asked.cluster.raw(path, missing_ok=True))
+        found = asked.ask(f"served {version}", partial(asked.cluster.raw, path, missing_ok=True))
         served[version] = {
             r["kind"]: r["name"] for r in (found or {}).get("resources", ()) if "/" not in r["name"]
         }
@@ -194,8 +195,8 @@ def _allowed(
             }
             found = asked.ask(
                 "access",
-                lambda body=body: asked.cluster.raw(
-                    "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", "POST", body
+                partial(
+                    asked.cluster.raw, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", "POST", body
                 ),
             )
             if found is not None:
@@ -214,7 +215,7 @@ def _secrets(asked: Gathering, case: Case) -> dict[str, dict[str, bool] | None]:
     found: dict[str, dict[str, bool] | None] = {}
     for name in names:
         key = f"Secret {name}"
-        item = asked.ask(key, lambda name=name: asked.cluster.get("v1", "Secret", name, space))
+        item = asked.ask(key, partial(asked.cluster.get, "v1", "Secret", name, space))
         if key not in asked.missing:
             found[name] = None if item is None else {k: bool(v) for k, v in (item.get("data") or {}).items()}
     return found

@@ -227,10 +227,14 @@ def _room_of(
         yield Finding(
             check="nodes",
             severity="ok",
-            what=f"room for all {model.replicas_max * pods_each} pods that {model.spec.name} may have ({pod} each)",
+            what=f"room for the {_pods(model.replicas_max * pods_each)} that {model.spec.name} may have ({pod} each)",
             where=where,
             model=model.spec.name,
         )
+
+
+def _pods(count: int) -> str:
+    return "1 pod" if count == 1 else f"{count} pods"
 
 
 def _fill(able: list[Room], asked: dict[str, Decimal], wanted: int, *, keep: bool = True) -> int:

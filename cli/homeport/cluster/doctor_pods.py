@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from homeport.cluster.doctor_logs import Place, last_error, translate
-from homeport.cluster.doctor_types import Case, Check, Finding, Object, model_of
+from homeport.cluster.doctor_types import Case, Check, Finding, Object, Severity, model_of
 from homeport.cluster.status_pods import PodState, events_of, pod_state
 from homeport.cluster.status_time import span
 from homeport.planning.types import ModelPlan
@@ -220,13 +221,12 @@ def _crashed(
     where, describe, logs = words
     past = state.phase != "crashing"
     container = state.container or "server"
-    severity = "warning" if past else "error"
+    severity: Severity = "warning" if past else "error"
     times = f"{state.restarts} restarts" if state.restarts != 1 else "1 restart"
-    common = {"check": "pods", "where": where, "model": model.spec.name}
+    finding = partial(Finding, check="pods", where=where, model=model.spec.name)
     if "OOMKilled" in state.why or _killed_by_memory(pod, container):
         asked = _memory_of(pod, container)
-        yield Finding(
-            **common,
+        yield finding(
             severity=severity,
             what=f"the container was killed: out of host memory, its limit is {asked} ({times})",
             why="not the GPU's memory: the processes and /dev/shm together",
@@ -238,8 +238,7 @@ def _crashed(
         return
     probe = _probe_killed(case, pod)
     if probe:
-        yield Finding(
-            **common,
+        yield finding(
             severity=severity,
             what=f"the start-up probe gave up and the container was started anew ({times})",
             why="a start that takes longer than its probe allows never ends",
@@ -256,8 +255,7 @@ def _crashed(
     if said is None and log is not None:
         said = translate(state.why, model, place)
     if said is not None:
-        yield Finding(
-            **common,
+        yield finding(
             severity=severity,
             what=f"{said.what} ({times})",
             why=said.why if not past else f"the container '{container}' was started anew",
@@ -268,8 +266,7 @@ def _crashed(
         )
         return
     lack = case.facts.missing.get(f"log {state.pod}/{container}")
-    yield Finding(
-        **common,
+    yield finding(
         severity=severity if log or past else "error",
         what=f"the container '{container}' ended ({times})",
         why="no known cause stands in its log" if log else "its log could not be read",
@@ -309,7 +306,7 @@ def _loading(case: Case, model: ModelPlan, pod: Object, state: PodState, where: 
 
 def _budget(model: ModelPlan, pod: Object) -> str:
     """The probe's budget beside the plan's start-up time."""
-    server = next((c for c in pod["spec"]["containers"] if c["name"] == "server"), {})
+    server: Object = next((c for c in pod["spec"]["containers"] if c["name"] == "server"), {})
     probe = server.get("startupProbe")
     parts = []
     if probe:

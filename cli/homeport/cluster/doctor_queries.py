@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import msgspec
 
@@ -110,12 +111,11 @@ def triggers(case: Case) -> Iterator[Finding]:
 
 def _judge(case: Case, query: Query, elements: tuple[Element, ...]) -> Iterator[Finding]:
     ready = ready_pods(case, query.model)
-    common = {"check": "trigger", "where": query.where, "model": query.model}
+    finding = partial(Finding, check="trigger", where=query.where, model=query.model)
     asks = f"homeport render -f {case.file} -o - | kubectl apply --server-side -f -"
     if len(elements) > 1:
         shown = "; ".join(_labels(e) for e in elements[:3])
-        yield Finding(
-            **common,
+        yield finding(
             severity="error",
             what=f"the query returns {len(elements)} elements",
             why="KEDA refuses more than one ('returned multiple elements'), and replicas stay where they are",
@@ -125,8 +125,7 @@ def _judge(case: Case, query: Query, elements: tuple[Element, ...]) -> Iterator[
         )
         return
     if not elements:
-        yield Finding(
-            **common,
+        yield finding(
             severity="error",
             what="the query returns nothing" + ("" if ready else " while no replica serves"),
             why="KEDA reads nothing as 0 (ignoreNullValues) and takes replicas away under load"
@@ -139,8 +138,7 @@ def _judge(case: Case, query: Query, elements: tuple[Element, ...]) -> Iterator[
         return
     value = elements[0].value
     if math.isnan(value) or math.isinf(value) or value < 0:
-        yield Finding(
-            **common,
+        yield finding(
             severity="error",
             what=f"the query returns {value:g}",
             why="that is no load: KEDA "
@@ -156,8 +154,7 @@ def _judge(case: Case, query: Query, elements: tuple[Element, ...]) -> Iterator[
         return
     lost = _lost(case, query) if ready else []
     if lost:
-        yield Finding(
-            **common,
+        yield finding(
             severity="error",
             what=f"the query returns {value:g} although {len(lost)} of its series do not exist",
             why="`or vector(0)` hides it: the autoscaler sees an idle model whatever the load is",
@@ -167,11 +164,16 @@ def _judge(case: Case, query: Query, elements: tuple[Element, ...]) -> Iterator[
         )
         return
     models = {m.spec.name: m for m in case.plan.models}
-    yield from _plausible(case, query, value, models.get(query.model or ""), ready, common)
+    yield from _plausible(case, query, value, models.get(query.model or ""), ready, finding)
 
 
 def _plausible(
-    case: Case, query: Query, value: float, model: ModelPlan | None, ready: int, common: dict[str, str | None]
+    case: Case,
+    query: Query,
+    value: float,
+    model: ModelPlan | None,
+    ready: int,
+    finding: Callable[..., Finding],
 ) -> Iterator[Finding]:
     told = f"the query returns one element, {value:g}"
     if query.threshold:
@@ -180,8 +182,7 @@ def _plausible(
     if usage and series_of(query.text) and all(s.name == usage for s in series_of(query.text)):
         most = max(1, ready) if "sum(" in query.text else 1
         if value > most * (100 if "100" in query.text else 1):
-            yield Finding(
-                **common,
+            yield finding(
                 severity="error",
                 what=f"the KV cache's use is {value:g}, more than all of it",
                 why="the share goes from 0 to 1: a sum over ranks or replicas counts it several times",
@@ -189,8 +190,7 @@ def _plausible(
             )
             return
     if model is not None and query.threshold and value > query.threshold * model.replicas_max:
-        yield Finding(
-            **common,
+        yield finding(
             severity="warning",
             what=f"{told}, and at most {model.replicas_max} are allowed",
             why="requests wait longer than the latency limits allow",
@@ -198,7 +198,7 @@ def _plausible(
             repair=(f"homeport plan -f {case.file} --explain",),
         )
         return
-    yield Finding(**common, severity="ok", what=told)
+    yield finding(severity="ok", what=told)
 
 
 def _lost(case: Case, query: Query) -> list[str]:
@@ -312,7 +312,7 @@ def _scrape_advice(error: str, model: ModelPlan, prometheus_namespace: str) -> s
 
 
 def _serves(pod: Object) -> bool:
-    return pod["metadata"].get("labels", {}).get("app.kubernetes.io/component") == "model-server"
+    return bool(pod["metadata"].get("labels", {}).get("app.kubernetes.io/component") == "model-server")
 
 
 def _is_ready(pod: Object) -> bool:

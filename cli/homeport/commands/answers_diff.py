@@ -44,7 +44,7 @@ class ComparedObject(Struct):
             "not take it; unknown: it could not be compared"
         ),
     ]
-    fields: list[FieldDifference]
+    fields: Annotated[list[FieldDifference], Meta(description="The fields that differ")]
     message: Annotated[
         str | None, Meta(description="Why it is missing, refused or unknown, where that is known")
     ]
