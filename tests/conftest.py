@@ -37,15 +37,15 @@ def pytest_configure(config: pytest.Config) -> None:
     worker = hasattr(config, "workerinput")
     given = "HOMEPORT_TEST_KUBECONFIG" in os.environ
     if asked_for(config, "cluster") and not worker and not given and not config.option.collectonly:
-        from tests.testbed.build import TABLE, ensure
+        from tests.testbed.build import ensure
 
         capture = config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled():
-            ensure(*(name for name in TABLE if name not in ("lws-manager", "prometheus-adapter")))
+            ensure()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not asked for, and keep all tests of one testbed on one worker."""
+    """Leave out what is not asked for."""
     out = {mark for mark in LEFT_OUT if not asked_for(config, mark)}
     kept, dropped, counts = [], [], dict.fromkeys(LEFT_OUT, 0)
     for item in items:

@@ -227,7 +227,7 @@ class Testbed(Given):
         self.plane.processes["kube-apiserver"].kill()
 
     def restart_apiserver(self) -> None:
-        """Start it again on the same port and wait until it is ready."""
+        """Start it again on the same port and wait until it is ready. Only from the main thread: it dies with its starter."""
         self.plane.processes["kube-apiserver"].restart()
         self.plane.wait_ready()
 

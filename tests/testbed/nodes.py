@@ -1,12 +1,17 @@
 """Fake GPU nodes as they come from the clouds' node pools and from the GPU operator on bare metal.
 
 A node has the labels, the taint and the capacity that a real one of its pool has; kwok makes it Ready and its pods
-Running. Sources, looked up 2026-11: GKE's node labels and the taint that it puts on pools with accelerators
-(cloud.google.com/kubernetes-engine/docs/how-to/gpus), EKS's labels of managed node groups and AKS's labels
-(learn.microsoft.com/azure/aks/use-labels, …/use-nvidia-gpu: the taint `sku=gpu:NoSchedule` is the one of its guide), GPU
-feature discovery's labels (github.com/NVIDIA/k8s-device-plugin/tree/main/docs/gpu-feature-discovery).
-GPUs of a machine type are those of homeport's catalogue; its vCPUs and memory are of the clouds' lists of machine
-types, written down here for the types that the tests use.
+Running. Looked up in 2026-11:
+- GKE's accelerator names (cloud.google.com/kubernetes-engine/docs/how-to/gpus), and that it taints a GPU pool with
+  nvidia.com/gpu=present only in a cluster that has other pools; that a Spot pool has the label
+  cloud.google.com/gke-spot=true, while the taint of that name is its user's to set (…/how-to/spot-vms).
+- AKS's label kubernetes.azure.com/accelerator=nvidia (learn.microsoft.com/azure/aks/use-labels), and that its taint
+  `sku=gpu` is a convention of its guides.
+- EKS's labels of managed node groups, as nodes show them (eks.amazonaws.com/capacityType=SPOT or ON_DEMAND).
+- GPU feature discovery's labels (github.com/NVIDIA/k8s-device-plugin/tree/main/docs/gpu-feature-discovery).
+Not verified: that AKS taints a Spot pool with kubernetes.azure.com/scalesetpriority=spot, the GPU operator's
+nvidia.com/gpu.deploy.* labels, and the vCPUs and memory in SIZES, which are from memory. GPUs of a machine type are
+those of homeport's catalogue.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -73,7 +78,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-# vCPUs and memory in GiB of machine types, as the clouds' pages of them say.
+# vCPUs and memory in GiB of machine types. Not verified: see above.
 SIZES: dict[str, tuple[int, float]] = {
     "a3-highgpu-1g": (26, 234), "a3-highgpu-2g": (52, 468), "a3-highgpu-4g": (104, 936), "a3-highgpu-8g": (208, 1872),
     "a3-ultragpu-8g": (224, 2952), "a2-highgpu-1g": (12, 85), "a2-highgpu-2g": (24, 170), "a2-highgpu-4g": (48, 340),

@@ -45,7 +45,10 @@ class Process:
     def __init__(
         self, arguments: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
     ) -> None:
-        """Start it. The kernel kills it when the thread that started it ends, so that a crash leaves nothing behind."""
+        """Start it. The kernel kills it when the thread that started it ends, so that a crash leaves nothing behind.
+
+        So start it from a thread that lives as long as it is needed: the main one.
+        """
         self.arguments = [str(argument) for argument in arguments]
         self.log = log
         self.environment = {**os.environ, **(environment or {})}
@@ -89,7 +92,7 @@ class Process:
         self.process.wait()
 
     def restart(self) -> None:
-        """Start it again, as it was started."""
+        """Start it again, as it was started; it dies with the thread that calls this."""
         self.kill()
         self.process = self._start()
 
