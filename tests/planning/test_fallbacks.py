@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from homeport.planning.fallbacks import DEAREST
+from homeport.planning.output import model_values
 from homeport.planning.plan import Planner
 from homeport.planning.types import ModelPlan
 from homeport.spec.models import Spec
@@ -60,3 +61,13 @@ def test_exploring_or_not_finds_the_same(explore: bool) -> None:
     assert (
         planned(explore=explore, by="karpenter", cluster="ml", fallbacks="any").fallbacks == plain.fallbacks
     )
+
+
+def test_the_answer_has_them_with_what_they_cost() -> None:
+    model = planned(explore=True)
+    listed = model_values(model)["fallbacks"]
+    assert [row["instance_type"] for row in listed] == [one.instance_type for one in model.fallbacks]
+    for row, one in zip(listed, model.fallbacks, strict=True):
+        assert row["nodes"] == one.node_count
+        assert row["usd_per_month"] == one.usd_per_month
+        assert row["price_assumption"] == one.price_assumption

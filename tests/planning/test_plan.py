@@ -162,7 +162,7 @@ def test_json_has_the_fixed_keys() -> None:
     assert {
         "name", "model", "engine", "precision", "kv_cache_dtype", "gpu", "gpus_per_replica", "tensor_parallel_size",
         "pipeline_parallel_size", "nodes_per_replica", "max_model_len", "replicas", "memory_gib_per_gpu",
-        "kv_cache_tokens", "performance", "startup_seconds", "considered",
+        "kv_cache_tokens", "performance", "startup_seconds", "considered", "fallbacks",
     } <= model.keys()  # fmt: skip
     assert {"name", "version", "image"} <= model["engine"].keys()
     assert {"min", "max", "planned"} <= model["replicas"].keys()

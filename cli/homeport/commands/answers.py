@@ -162,6 +162,22 @@ class Measured(Struct):
     figures: Annotated[list[MeasuredFigure], Meta(description="Every figure that they changed")]
 
 
+class Fallback(Struct):
+    """An instance type that replicas as planned run on as well."""
+
+    instance_type: str
+    gpu: str
+    gpus_per_node: Annotated[int, Meta(description="GPUs of one node")]
+    nodes: Annotated[int, Meta(description="Whole nodes that hold all planned replicas")]
+    usd_per_month: Annotated[
+        float | None, Meta(description="USD a month of these nodes, 730 h; null: no price is known")
+    ]
+    price_assumption: Annotated[
+        str | None, Meta(description="Why the price is an assumption; null: it is none")
+    ]
+    same_gpu: Annotated[bool, Meta(description="It has the planned GPU, in another number or size of node")]
+
+
 class Decision(Struct):
     """A value that homeport computed, and why."""
 
@@ -210,6 +226,10 @@ class PlannedModel(Struct):
     ]
     usd_per_month: float | None
     considered: list[Considered]
+    fallbacks: Annotated[
+        list[Fallback],
+        Meta(description="Instance types that could stand in, in the order in which to try them"),
+    ]
     decisions: list[Decision]
     licence: str | None
     gated: Annotated[bool | None, Meta(description="The Hub asks for a login and a licence's acceptance")]

@@ -46,7 +46,7 @@ def preview(out: Output, options: SpecOptions, target: StackOptions, output_form
     from homeport.planning.plan import Planner
 
     with options.reading() as loaded:
-        plan = Planner(options.base_dir, explore=output_format == "table").plan(loaded.spec)
+        plan = Planner(options.base_dir, explore=True).plan(loaded.spec)
         if output_format == "table":
             view.plan(out, plan)
     problem: EnvironmentProblem | None = None

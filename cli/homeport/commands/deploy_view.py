@@ -31,6 +31,8 @@ PLANNED = {
     "replace": "to replace",
     "delete": "to delete",
 }
+FEW = 3
+"""Instance types that a preview names for a model."""
 DOING = {"create": "creating", "update": "updating", "replace": "replacing", "delete": "deleting"}
 WAITED_FOR = (
     "Deployment",
@@ -194,6 +196,8 @@ def changes_text(out: Output, made: "Plan", compared: "Compared", outcome: "Outc
     lines = [f"{bold('bill')}  {bill.sentence(compared)}", ""]
     lines += [laid_out(("for", "what", "$ a month", "change"), bill.rows(compared), (2, 3), bold)]
     lines += bill.notes(compared.bill)
+    if could := stand_ins(made):
+        lines += ["", bold("could stand in, where the planned nodes are not to be had"), *could]
     if outcome is None:
         from homeport.manifests.render import documents
 
@@ -207,6 +211,19 @@ def changes_text(out: Output, made: "Plan", compared: "Compared", outcome: "Outc
         lines += ["", laid_out(("change", "resource", "why"), rows, (), bold)]
     lines += [f"{e.step.label}: {e.away}" for e in effects(outcome.steps, made) if e.away]
     return "\n".join([*lines, *_notices(outcome)])
+
+
+def stand_ins(made: "Plan") -> list[str]:
+    """A line for each model with the first instance types that could stand in; none where nobody looked for any."""
+    from homeport.commands.plan_view import stand_in
+
+    lines = []
+    for model in made.models:
+        found = (model.stands_for or model).fallbacks
+        if found:
+            more = f"; {len(found) - FEW} more in `plan --explain`" if len(found) > FEW else ""
+            lines.append(f"{model.spec.name}: {'; '.join(map(stand_in, found[:FEW]))}{more}")
+    return lines
 
 
 def _notices(outcome: "Outcome") -> list[str]:

@@ -64,6 +64,7 @@ def _fallback(offer: Offer, best: Verdict, *, same_gpu: bool) -> Fallback | None
         node_count=placed.node_count,
         usd_per_month=None if price is None else price * placed.node_count * HOURS_A_MONTH,
         same_gpu=same_gpu,
+        price_assumption=offer.price.assumed if offer.price else None,
     )
 
 

@@ -106,6 +106,18 @@ def model_values(model: ModelPlan) -> dict[str, Any]:
             }
             for option in model.considered
         ],
+        "fallbacks": [
+            {
+                "instance_type": one.instance_type,
+                "gpu": one.gpu,
+                "gpus_per_node": one.gpus_per_node,
+                "nodes": one.node_count,
+                "usd_per_month": one.usd_per_month,
+                "price_assumption": one.price_assumption,
+                "same_gpu": one.same_gpu,
+            }
+            for one in model.fallbacks
+        ],
         "decisions": [
             {"field": d.field, "value": d.value, "because": d.because, "assumption": d.assumption}
             for d in model.decisions

@@ -59,7 +59,8 @@ class Considered(msgspec.Struct, frozen=True, kw_only=True):
 class Fallback(msgspec.Struct, frozen=True, kw_only=True):
     """An instance type that a replica as planned runs on as well. `node_count` of them hold all planned replicas.
 
-    `usd_per_month` is of these nodes, all month (730 h); None where the price is unknown.
+    `usd_per_month` is of these nodes, all month (730 h); None where the price is unknown. `price_assumption` says why it
+    is assumed; None: it is not.
     """
 
     instance_type: str
@@ -68,6 +69,7 @@ class Fallback(msgspec.Struct, frozen=True, kw_only=True):
     node_count: int
     usd_per_month: Decimal | None
     same_gpu: bool
+    price_assumption: str | None = None
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from homeport.errors import Problem
 from homeport.spec.nodes import NODES_ON
 from homeport.spec.source import Path
+from homeport.text import one_of
 
 if TYPE_CHECKING:
     from homeport.spec.models import Target
@@ -18,10 +19,10 @@ def check_nodes_on(target: "Target", path: Path) -> Iterable[Problem]:
     if owners is not None and target.platform not in owners:
         own = [by for by, names in NODES_ON.items() if names is None or target.platform in names]
         yield Problem(
-            message=f"{target.platform} has no {nodes.by}: that is of {' and '.join(owners)}",
+            message=f"{target.platform} has no {nodes.by}: it is for {one_of(owners)}",
             path=(*path, "nodes", "by"),
             value=nodes.by,
-            help=f"{target.platform} has {', '.join(own)}",
+            help=f"here by is one of {one_of(own)}",
         )
     if nodes.reservation is not None and target.capacity == "spot":
         yield Problem(
