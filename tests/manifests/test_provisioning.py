@@ -1,11 +1,13 @@
 """The objects that let a cluster make its own GPU nodes: from the plan, under the CRDs' schemas, and fit for its pods."""
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from homeport.catalog.gpus import gpus
 from homeport.errors import SpecError
 from homeport.manifests import disks, provisioning
 from homeport.manifests.kustomize import files
@@ -189,6 +191,19 @@ def test_zones_of_aks_are_named_as_its_labels_name_them(plans) -> None:
     plan = plans.plan(plans.spec("aks", target={"nodes": WAYS["aks"] | {"zones": ["2"]}, "region": "eastus"}))
     requirements = rendered(plan)["NodePool"]["spec"]["template"]["spec"]["requirements"]
     assert {r["key"]: r["values"] for r in requirements}["topology.kubernetes.io/zone"] == ["eastus-2"]
+
+
+def test_nodes_have_the_processors_of_their_instance_types(plans) -> None:
+    def processors(gpu: str, **nodes: str) -> list[str]:
+        model = {"model": "meta-llama/Llama-3.1-8B-Instruct", "workload": SMALL, "gpu": gpu}
+        plan = Planner(Path()).plan(plans.spec("aks", model, target={"nodes": WAYS["aks"] | nodes}))
+        requirements = rendered(plan)["NodePool"]["spec"]["template"]["spec"]["requirements"]
+        found: list[str] = {r["key"]: r["values"] for r in requirements}["kubernetes.io/arch"]
+        return found
+
+    assert processors("A100-PCIe-80GB") == ["amd64"]
+    assert processors("GB200-192GB") == ["arm64"]
+    assert set(provisioning.ON_ARM) == {id_ for id_ in gpus() if re.match(r"G[BH]\d", id_)}
 
 
 def test_a_class_never_has_a_name_that_gke_keeps_for_itself(plans) -> None:

@@ -36,6 +36,10 @@ GKE_ACCELERATORS = {
 }
 
 
+# GPUs that share a board with NVIDIA's Grace, an ARM processor: their machines run no image for x86.
+ON_ARM = ("GH200-96GB", "GB200-192GB")
+
+
 class Requirement(Value, frozen=True, kw_only=True):
     """One requirement of a Karpenter NodePool: a label of nodes, and the values that it may have."""
 
@@ -246,6 +250,19 @@ def _capacity(plan: Plan) -> Requirement:
     return Requirement(key="karpenter.sh/capacity-type", values=("on-demand",))
 
 
+def _processors(plan: Plan, pool: Pool) -> Requirement:
+    on_arm = [kind for kind in pools.node_types(plan, pool) if kind.gpu in ON_ARM]
+    others = len(on_arm) < len(pools.node_types(plan, pool))
+    names = ", ".join(dict.fromkeys(kind.gpu for kind in on_arm))
+    return Requirement(
+        key="kubernetes.io/arch",
+        values=(*(("amd64",) if others else ()), *(("arm64",) if on_arm else ())),
+        why=f"{names} comes with an ARM processor: the engine's image must have a build for it"
+        if on_arm
+        else None,
+    )
+
+
 def _node_pool(plan: Plan, pool: Pool) -> NodePool:
     aws = plan.spec.target.platform == "eks"
     most = pools.most_gpus(plan, pool)
@@ -269,7 +286,7 @@ def _node_pool(plan: Plan, pool: Pool) -> NodePool:
                 why="what the plan counts with first; Karpenter takes the cheapest that is to be had",
             ),
             _capacity(plan),
-            Requirement(key="kubernetes.io/arch", values=("amd64",)),
+            _processors(plan, pool),
             Requirement(key="kubernetes.io/os", values=("linux",)),
             *((Requirement(key="topology.kubernetes.io/zone", values=places),) if places else ()),
         ),
