@@ -88,9 +88,9 @@ def gpu_needs_taint_and_limit(
 ) -> Iterator[tuple[str, str, str]]:
     """A pool of GPU nodes is tainted and bounded; a pod that asks for GPUs tolerates the taint and limits what it asks for."""
     for resource in resources:
-        if template := _pod(resource):
+        for template in _pods(resource):
             yield from _gpu_pod(resource.name, template)
-        elif pool := POOLS.get(resource.token):
+        if pool := POOLS.get(resource.token):
             yield from pool(resource)
 
 
@@ -119,7 +119,8 @@ def _gpu_pod(name: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, str, str
 
 
 def _taints(name: str, taints: Iterable[Any], most: Any) -> Iterator[tuple[str, str, str]]:
-    if not any(GPU in str(taint) for taint in taints):
+    # PreferNoSchedule (PREFER_NO_SCHEDULE on GKE) keeps nothing away
+    if not any(GPU in str(taint) and "prefer" not in str(taint).lower() for taint in taints):
         yield (
             name,
             f"GPU nodes without the taint {GPU}: any pod may land on them and keep them running",
@@ -131,7 +132,8 @@ def _taints(name: str, taints: Iterable[Any], most: Any) -> Iterator[tuple[str, 
 
 def _gke(resource: Resource) -> Iterator[tuple[str, str, str]]:
     config, scaling = resource.inputs.get("nodeConfig") or {}, resource.inputs.get("autoscaling") or {}
-    if config.get("guestAccelerators"):
+    # A machine type may bring its GPUs with it, without a word of accelerators.
+    if config.get("guestAccelerators") or _has_gpus("gcp", str(config.get("machineType"))):
         most = (
             scaling.get("totalMaxNodeCount")
             or scaling.get("maxNodeCount")
@@ -156,8 +158,10 @@ def _aks(resource: Resource) -> Iterator[tuple[str, str, str]]:
 def _karpenter(resource: Resource) -> Iterator[tuple[str, str, str]]:
     spec = resource.inputs.get("spec") or {}
     template = (spec.get("template") or {}).get("spec") or {}
-    wants = str(template.get("requirements") or [])
-    if "gpu" in wants or GPU in str(template.get("taints") or []):
+    requirements = template.get("requirements") or []
+    types = [kind for one in requirements for kind in one.get("values") or []]
+    with_gpus = any(_has_gpus(cloud, str(kind)) for kind in types for cloud in ("aws", "azure"))
+    if with_gpus or "gpu" in str(requirements) or GPU in str(template.get("taints") or []):
         limit = str((spec.get("limits") or {}).get(GPU))
         most = int(limit) if limit.isdigit() else None
         yield from _taints(resource.name, template.get("taints") or [], most)
@@ -180,16 +184,29 @@ POOLS: dict[str, Callable[[Resource], Iterator[tuple[str, str, str]]]] = {
 def no_latest_image(resources: Sequence[Resource], _limits: Limits) -> Iterator[tuple[str, str, str]]:
     """An image has a tag other than `latest`, or a digest: the same tomorrow as today."""
     for resource in resources:
-        for container in _containers(_pod(resource) or {}):
-            image = str(container.get("image", ""))
-            name, digest = image.partition("@")[::2]
-            tag = name.rpartition("/")[2].partition(":")[2]
-            if not digest and tag in ("", "latest"):
-                yield (
-                    resource.name,
-                    f"container {container.get('name')} runs '{image}', which may be another image tomorrow",
-                    "name a version or a digest (models[].image)",
-                )
+        for template in _pods(resource):
+            for what, image, field in _images(template):
+                name, digest = image.partition("@")[::2]
+                tag = name.rpartition("/")[2].partition(":")[2]
+                if not digest and tag in ("", "latest"):
+                    yield (
+                        resource.name,
+                        f"{what} '{image}', which may be another image tomorrow",
+                        f"name a version or a digest ({field})",
+                    )
+
+
+def _images(spec: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """The images of a pod: who takes it, the image, and the spec's field that names it."""
+    for container in _containers(spec):
+        yield f"container {container.get('name')} runs", str(container.get("image", "")), "models[].image"
+    for volume in spec.get("volumes") or []:
+        if source := volume.get("image"):
+            yield (
+                f"volume {volume.get('name')} mounts",
+                str(source.get("reference", "")),
+                "models[].weights.image",
+            )
 
 
 def residency(resources: Sequence[Resource], limits: Limits) -> Iterator[tuple[str, str, str]]:
@@ -223,22 +240,22 @@ def _outside(place: str, bounds: Bounds) -> str | None:
     )
 
 
-def _pod(resource: Resource) -> Mapping[str, Any] | None:
-    """The pod's spec in a resource that makes pods."""
+def _pods(resource: Resource) -> Iterator[Mapping[str, Any]]:
+    """The pods' specs in a resource that makes pods (a LeaderWorkerSet has two)."""
     if not resource.token.startswith("kubernetes:"):
-        return None
+        return
     kind, spec = resource.token.rpartition(":")[2], resource.inputs.get("spec") or {}
-    if kind == "Pod":
-        return dict(spec)
     if kind == "LeaderWorkerSet":
-        spec = spec.get("leaderWorkerTemplate") or {}
-        template = spec.get("workerTemplate") or {}
+        group = spec.get("leaderWorkerTemplate") or {}
+        templates = [group.get(part) for part in ("leaderTemplate", "workerTemplate")]
     elif kind == "CronJob":
-        template = ((spec.get("jobTemplate") or {}).get("spec") or {}).get("template") or {}
+        templates = [((spec.get("jobTemplate") or {}).get("spec") or {}).get("template")]
     else:
-        template = spec.get("template") or {}
-    found = template.get("spec") if isinstance(template, Mapping) else None
-    return found if isinstance(found, Mapping) and "containers" in found else None
+        templates = [{"spec": spec} if kind == "Pod" else spec.get("template")]
+    for template in templates:
+        found = template.get("spec") if isinstance(template, Mapping) else None
+        if isinstance(found, Mapping) and "containers" in found:
+            yield found
 
 
 def _containers(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

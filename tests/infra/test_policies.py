@@ -118,6 +118,9 @@ TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}
         ("azure-native:containerservice:AgentPool", {"vmSize": "Standard_NC24ads_A100_v4", "nodeTaints": ["nvidia.com/gpu=present:NoSchedule"]}, "upper limit"),
         ("kubernetes:karpenter.sh/v1:NodePool", {"spec": {"limits": {}, "template": {"spec": {"taints": [TAINT], "requirements": []}}}}, "upper limit"),
         ("kubernetes:karpenter.sh/v1:NodePool", {"spec": {"limits": {"nvidia.com/gpu": "8"}, "template": {"spec": {"taints": [TAINT]}}}}, None),
+        ("kubernetes:karpenter.sh/v1:NodePool", {"spec": {"limits": {"nvidia.com/gpu": "8"}, "template": {"spec": {"requirements": [{"key": "node.kubernetes.io/instance-type", "values": ["g6.xlarge"]}]}}}}, "without the taint"),
+        ("gcp:container/nodePool:NodePool", {"nodeConfig": {"machineType": "a3-highgpu-8g"}, "autoscaling": {"totalMaxNodeCount": 3}}, "without the taint"),
+        ("gcp:container/nodePool:NodePool", {"nodeConfig": {**GKE["nodeConfig"], "taints": [{**TAINT, "effect": "PREFER_NO_SCHEDULE"}]}, "autoscaling": {"totalMaxNodeCount": 3}}, "without the taint"),
     ],
 )  # fmt: skip
 def test_gpu_pools_need_taint_and_limit(kind: str, inputs: dict[str, Any], wrong: str | None) -> None:
@@ -147,6 +150,16 @@ def test_no_latest_image(image: str, moving: bool) -> None:
     assert ("no-latest-image" in failed(job)) == moving
     init = deployment(containers=[], initContainers=[{"name": "a", "image": image}])
     assert ("no-latest-image" in failed(init)) == moving
+    pod = {"spec": {"containers": [{"name": "a", "image": image}]}}
+    pinned = {"spec": {"containers": [{"name": "a", "image": "vllm/vllm-openai:v0.11.0"}]}}
+    for leader, worker in ((pod, pinned), (pinned, pod)):
+        group = {"leaderTemplate": leader, "workerTemplate": worker}
+        made = resource(
+            "kubernetes:leaderworkerset.x-k8s.io/v1:LeaderWorkerSet", spec={"leaderWorkerTemplate": group}
+        )
+        assert ("no-latest-image" in failed(made)) == moving
+    weights = deployment(containers=[], volumes=[{"name": "weights", "image": {"reference": image}}])
+    assert ("no-latest-image" in failed(weights)) == moving
 
 
 @pytest.mark.parametrize(
