@@ -17,7 +17,7 @@ from homeport_infra import kept, reach, state
 from homeport_infra.events import Event, Recorder, Step
 from homeport_infra.failures import Stopped, failure, last_line
 from homeport_infra.process import Cli, needed
-from homeport_infra.program import deploy
+from homeport_infra.program import deploy, told
 from homeport_infra.settings import Settings
 
 PROJECT = "homeport"
@@ -82,19 +82,20 @@ def run(request: Request, plan: Plan, settings: Settings, listen: Callable[[Even
     wrong: list[HomeportError] = []
 
     def program() -> None:
-        try:
-            deploy(plan, settings)
-        except HomeportError as error:
-            wrong.append(error)
-            raise
+        with told():
+            try:
+                deploy(plan, settings)
+            except HomeportError as error:
+                wrong.append(error)
+                raise
 
     cli = Cli()
     with (
         _explained(request, backend, cli, recorder, wrong),
         tempfile.TemporaryDirectory(prefix="homeport-") as folder,
         cli.passing_signals(recorder.say),
-        _leftovers_unsaid(),
     ):
+        _leftovers_unsaid()
         for holder in state.break_dead_locks(backend, PROJECT, request.stack):
             recorder.say(f"{holder} held the lock of stack {request.stack} and is gone: the lock is removed")
         # A stack that nobody made has nothing to destroy: it is not made for that.
@@ -113,9 +114,10 @@ def run(request: Request, plan: Plan, settings: Settings, listen: Callable[[Even
 def _reachable(request: Request, plan: Plan, settings: Settings, recorder: Recorder) -> None:
     """Say that no cluster answers: an error where one is to be changed, a warning in a preview.
 
-    A stack of nodes alone, or one that makes its cluster, needs none to start with.
+    A stack of nodes alone, or one that makes its cluster, needs none to start with; one whose cluster another stack made
+    may have no kubeconfig here, and finds out as it goes.
     """
-    if settings.create_cluster or set(settings.layers_of(plan)) == {"cluster"}:
+    if settings.create_cluster or settings.cluster_stack or set(settings.layers_of(plan)) == {"cluster"}:
         return
     why = reach.unreachable(request.kubeconfig, request.context)
     if why is None:
@@ -252,17 +254,17 @@ def _explained(
         raise failure(request.operation, text, stack=request.stack, backend=backend) from error
 
 
-@contextmanager
-def _leftovers_unsaid() -> Iterator[None]:
-    """Say nothing of the SDK's coroutine that is left where the engine ended a program's run before it was over."""
-    said = sys.unraisablehook
+def _leftovers_unsaid() -> None:
+    """Say nothing of the SDK's coroutine that is left where the engine ended a program's run before it was over.
 
-    def hook(left: Any) -> None:
+    It is found whenever the interpreter gets to it, at the process's end at the latest: so it stays unsaid until then.
+    """
+    said = sys.unraisablehook
+    if getattr(said, "__name__", "") == "unsaid":
+        return
+
+    def unsaid(left: Any) -> None:
         if getattr(left.object, "__name__", "") != "run_in_stack":
             said(left)
 
-    sys.unraisablehook = hook
-    try:
-        yield
-    finally:
-        sys.unraisablehook = said
+    sys.unraisablehook = unsaid

@@ -239,18 +239,29 @@ def model_line(name: str, bill: StackBill) -> str:
     return "; ".join(said)
 
 
-def publish(plan: Plan, settings: Settings, resources: Mapping[str, Any]) -> StackBill:
+def publish(
+    plan: Plan, settings: Settings, resources: Mapping[str, Any], made: Sequence[Any] = ()
+) -> StackBill:
     """Export the bill as stack outputs and say it on the resources, so that plain `pulumi preview` shows it too.
 
     `resources` are the deployments' components by name. Pulumi shows the old and the new output where they differ.
+    `made` are outputs that are known once everything is deployed: a run that fails leaves the bill as it was before.
     """
     import pulumi
 
     bill = stack_bill(plan, settings)
-    pulumi.export("usdPerMonth", _number(bill.usd_per_month))
-    pulumi.export(OUTPUT, outputs(bill))
+    done = [] if pulumi.runtime.is_dry_run() else list(made)
+    for key, value in (("usdPerMonth", _number(bill.usd_per_month)), (OUTPUT, outputs(bill))):
+        pulumi.export(key, _after(done, value) if done else value)
     for name, resource in resources.items():
         said = model_line(name, bill)
         if said:
             pulumi.log.info(said, resource)
     return bill
+
+
+def _after(done: Sequence[Any], value: Any) -> Any:
+    """`value`, once every output in `done` is known; never where one of them fails."""
+    import pulumi
+
+    return pulumi.Output.all(*done).apply(lambda _: value)

@@ -37,18 +37,21 @@ class ModelServer(pulumi.ComponentResource):
     """A model that is served: every object that `homeport render` writes for it.
 
     Outputs: `endpoint` (the URL inside the cluster), `usd_per_month` (None: unknown), `gpus` (of the planned replicas).
+    `objects` are its Kubernetes objects, in the order of the documents' phases.
     """
 
     endpoint: pulumi.Output[str]
     usd_per_month: pulumi.Output[float | None]
     gpus: pulumi.Output[int]
+    objects: tuple[Manifest, ...]
 
     def __init__(self, name: str, args: ModelServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Register the objects in the order in which they depend on each other."""
         super().__init__("homeport:index:ModelServer", name, None, opts)
+        every: list[Manifest] = []
         done: list[pulumi.Resource] = []
         for phase in PHASES:
-            made: list[pulumi.Resource] = []
+            made: list[Manifest] = []
             for document in args.documents:
                 if document.kind not in phase:
                     continue
@@ -56,7 +59,9 @@ class ModelServer(pulumi.ComponentResource):
                 patience = timeouts(args.plan, value)
                 opts = pulumi.ResourceOptions(parent=self, depends_on=list(done), custom_timeouts=patience)
                 made.append(Manifest(f"{name}-{document.kind.lower()}-{document.name}", value, opts))
-            done = made or done
+            every += made
+            done = [*made] or done
+        self.objects = tuple(every)
         left = [d.kind for d in args.documents if not any(d.kind in phase for phase in PHASES)]
         if left:
             raise ValueError(f"no phase registers {', '.join(left)}")

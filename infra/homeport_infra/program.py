@@ -1,12 +1,14 @@
 """What a stack holds: one or more layers of a plan, each of which can stand in a stack of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pulumi
 
+from homeport.errors import HomeportError
 from homeport.manifests.prerequisites import Chart, prerequisites
 from homeport.manifests.provisioning import NODES
 from homeport.manifests.render import documents
@@ -45,8 +47,19 @@ def main() -> None:
 
     config = pulumi.Config(STACK_CONFIG)
     file = Path(config.get("spec") or "homeport.yaml")
-    spec = load(file.read_bytes(), str(file)).spec
-    deploy(Planner(file.parent).plan(spec), read_settings(config))
+    with told():
+        spec = load(file.read_bytes(), str(file)).spec
+        deploy(Planner(file.parent).plan(spec), read_settings(config))
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Raise what is wrong as Pulumi's RunError: the engine then prints its sentence, and no traceback."""
+    try:
+        yield
+    except HomeportError as error:
+        advice = getattr(error, "help", None)
+        raise pulumi.RunError(f"{error}; {advice}" if advice else str(error)) from error
 
 
 def read_settings(config: pulumi.Config) -> Settings:
@@ -147,7 +160,13 @@ def kubernetes_provider(settings: Settings, cluster: Any) -> Any:
         return None
     import pulumi_kubernetes
 
-    return pulumi_kubernetes.Provider("cluster", kubeconfig=pulumi.Output.secret(kubeconfig))
+    return pulumi_kubernetes.Provider(
+        "cluster",
+        kubeconfig=pulumi.Output.secret(kubeconfig),
+        # Else changed data deletes what running pods have mounted, and makes it anew.
+        enable_config_map_mutable=True,
+        enable_secret_mutable=True,
+    )
 
 
 def stack_reference(name: str) -> pulumi.StackReference:
@@ -171,10 +190,11 @@ def require_charts(stack: str, needed: Sequence[Chart]) -> None:
     def compare(found: Mapping[str, str] | None) -> Mapping[str, str]:
         missing = [name for name in names if name not in (found or {})]
         if missing:
-            raise SettingsError(
-                f"the stack {stack} has not installed {', '.join(missing)}, which these models need",
-                help="bring its layer platform up to date first, with the same spec",
-            )
+            with told():
+                raise SettingsError(
+                    f"the stack {stack} has not installed {', '.join(missing)}, which these models need",
+                    help="bring its layer platform up to date first, with the same spec",
+                )
         return found or {}
 
     pulumi.export("platform", stack_reference(stack).get_output("platform").apply(compare))
@@ -207,7 +227,9 @@ def _export(deployed: Deployed, settings: Settings) -> None:
     servers = dict(zip((model.spec.name for model in plan.models), deployed.servers, strict=False))
     for name, server in servers.items():
         pulumi.export(f"{name}Endpoint", server.endpoint)
-    publish(plan, settings, servers)
+    made = [one.id for server in deployed.servers for one in server.objects]
+    made += [pool.pool_name for pool in deployed.pools]
+    publish(plan, settings, servers, made)
     if deployed.pools:
         pulumi.export("nodePools", {pool.pulumi_resource_name: pool.pool_name for pool in deployed.pools})
     if deployed.platform is not None:

@@ -64,6 +64,14 @@ class Engine:
             launcher.write_text(f'#!/bin/sh\ncd {ROOT} && exec {sys.executable} -m tests.infra.double "$@"\n')
             launcher.chmod(0o755)
 
+    def cloud(self, name: str, version: str, without: str = "") -> None:
+        """Let a double that makes nothing stand in for the provider of a cloud; it drops the input `without`."""
+        launcher = self.folder / "bin" / f"pulumi-resource-{name}"
+        launcher.write_text(
+            f"#!/bin/sh\ncd {ROOT} && exec {sys.executable} -m tests.infra.double.recorded {version} {without}\n"
+        )
+        launcher.chmod(0o755)
+
     def spec(
         self,
         name: str,

@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("pulumi")
 
+import pulumi
+
 from homeport.errors import SpecError
 from homeport.manifests.parsing import load as parse
 from homeport.manifests.prerequisites import prerequisites
@@ -185,7 +187,7 @@ def test_models_find_the_platform_in_another_stack() -> None:
     found, exported = run(lambda: deploy(plan, settings), stacks={full: {"platform": there}})
     assert objects(found)
     assert exported["platform"] == there
-    with pytest.raises(SettingsError, match="has not installed keda"):
+    with pytest.raises(pulumi.RunError, match=r"has not installed keda.*; bring its layer platform"):
         run(lambda: deploy(plan, settings), stacks={full: {"platform": {"kube-prometheus-stack": "1"}}})
 
 

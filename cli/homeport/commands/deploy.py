@@ -133,6 +133,11 @@ def _operate(
     if operation == "up":
         compared = _compared(plan, target, None)
         _hold(out, _violations(plan, target, compared, None), "; nothing was changed")
+        if yes and _makes_pools(plan, target):
+            # What a cloud's pool becomes is known from the program alone: a preview asks it.
+            outcome = _run(out, "preview", plan, target, output_format, quiet=True)
+            compared = _compared(plan, target, outcome)
+            _hold(out, _violations(plan, target, compared, outcome), "; nothing was changed")
     if not yes:
         _ask(out, operation, plan, target)
     outcome = _run(out, operation, plan, target, output_format, delete_weights=delete_weights)
@@ -156,6 +161,13 @@ def _ask(out: Output, operation: "Operation", plan: "Plan", target: StackOptions
     click.confirm(f"{operation} {names} in stack {target.stack}?", abort=True, err=True)
 
 
+def _makes_pools(plan: "Plan", target: StackOptions) -> bool:
+    """Whether the stack holds resources of a cloud, which no rendered object shows."""
+    settings = target.settings()
+    pools = "cluster" in settings.layers_of(plan) and plan.spec.target.nodes.by == "node_pools"
+    return pools or settings.create_cluster
+
+
 def _needed(operation: str) -> None:
     """Raise EnvironmentProblem where the extra or the program is missing."""
     from homeport.errors import MissingExtra
@@ -175,6 +187,7 @@ def _run(
     output_format: str,
     *,
     delete_weights: bool = False,
+    quiet: bool = False,
 ) -> "Outcome":
     _needed(operation)
     from homeport.commands.deploy_view import listener
@@ -191,7 +204,8 @@ def _run(
         kubeconfig=target.kubeconfig,
         context=target.context,
     )
-    return run(request, plan, target.settings(), listener(out, operation, output_format))
+    listen = (lambda _event: None) if quiet else listener(out, operation, output_format)
+    return run(request, plan, target.settings(), listen)
 
 
 def _compared(plan: "Plan", target: StackOptions, outcome: "Outcome | None") -> "Compared":

@@ -367,12 +367,12 @@ def comparable(inputs: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def serve() -> None:
+def serve(provider: Any) -> None:
     """Serve on a free port of loopback; say it on stdout, as the engine expects. End with the engine."""
     engine = os.getppid()
     unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=32), options=unlimited)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(), server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
@@ -384,4 +384,4 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(Provider())
