@@ -1,6 +1,7 @@
 """GPU node pools follow the plan, under the arguments that each cloud's own package takes."""
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from homeport_infra.cluster_layer import pool_args
 from homeport_infra.node_pool_aks import pool_name
 from homeport_infra.program import deploy
 from homeport_infra.settings import Settings, SettingsError
+from tests.infra import typed
 from tests.infra.recorder import Registered, run
 
 EKS = Settings(
@@ -234,25 +236,57 @@ def test_a_simulated_models_pool_is_not_made() -> None:
     assert len(pools.made(plan)) == 1
 
 
+VARIANTS: list[dict[str, Any]] = [
+    {},
+    {"capacity": "spot"},
+    {"least": 0},
+    {"reservation": "r"},
+    {"zones": ["1"]},
+]
+
+
 @pytest.mark.parametrize("platform", sorted(TOKENS))
 def test_recorded_inputs_are_arguments_of_the_clouds_package(platform: str) -> None:
-    """Mocks take anything: every name that was recorded must be one of the package's own."""
-    found, _ = run(lambda: deploy(planned(platform), SETTINGS[platform]))
-    resource = next(r for r in found if r.token == TOKENS[platform])
-    known = properties(platform)
-    assert set(resource.inputs) <= known, set(resource.inputs) - known
+    """Mocks take anything: every name, down to the last nested one, must be of the package's own classes."""
+    for variant in VARIANTS:
+        if platform == "eks" and "zones" in variant:
+            continue
+        found = typed.clouds(run(lambda v=variant: deploy(planned(platform, **v), SETTINGS[platform]))[0])
+        assert TOKENS[platform] in {r.token for r in found}
+        assert [typed.strangers(r) for r in found] == [[]] * len(found)
 
 
-def properties(platform: str) -> set[str]:
-    """The wire names of the inputs of the cloud's own resource class."""
-    if platform == "gke":
-        from pulumi_gcp.container.node_pool import NodePoolArgs as Args
-    elif platform == "eks":
-        from pulumi_aws.eks.node_group import NodeGroupArgs as Args
-    else:
-        from pulumi_azure_native.containerservice.agent_pool import AgentPoolArgs as Args
-    made: Any = Args
-    return {value.fget._pulumi_name for value in vars(made).values() if isinstance(value, property)}
+@pytest.mark.parametrize("platform", sorted(TOKENS))
+def test_a_misspelt_name_is_found_wherever_it_stands(platform: str) -> None:
+    found = typed.clouds(run(lambda: deploy(planned(platform, least=0), SETTINGS[platform]))[0])
+    tried = 0
+    for resource in found:
+        for path, part in list(objects(resource.inputs)):
+            if path[-1:] in (["labels"], ["nodeLabels"]):
+                continue
+            part["misspelt"] = "x"
+            (wrong,) = typed.strangers(resource)
+            assert wrong.endswith(".misspelt: no such input")
+            del part["misspelt"]
+            tried += 1
+        assert not typed.strangers(resource)
+    assert tried > len(found), "nested ones too"
+
+
+def test_a_value_of_another_type_is_found() -> None:
+    (made,) = typed.clouds(run(lambda: deploy(planned("gke"), SETTINGS["gke"]))[0])
+    made.inputs["nodeConfig"]["diskSizeGb"] = "100"
+    assert typed.strangers(made) == [f"{TOKENS['gke']}.nodeConfig.diskSizeGb: '100' is no int"]
+
+
+def objects(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[list[Any], dict[str, Any]]]:
+    if isinstance(value, dict):
+        yield list(path), value
+        for key, item in value.items():
+            yield from objects(item, (*path, key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from objects(item, (*path, number))
 
 
 def test_limits_and_arguments_are_the_plans_own(recwarn: pytest.WarningsRecorder) -> None:

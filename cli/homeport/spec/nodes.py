@@ -35,7 +35,9 @@ class Nodes(Part, frozen=True, kw_only=True):
     ] = None
     zones: Annotated[
         tuple[Text, ...] | None,
-        Meta(description="Zones that nodes may stand in, such as us-central1-a (aks: 1, 2, 3); auto: any"),
+        Meta(
+            description="Zones that nodes may stand in, such as us-central1-a (aks: 1, 2, 3); not for node_pools on eks, whose subnets decide; auto: any"
+        ),
     ] = None
     reservation: Annotated[
         Text | None,

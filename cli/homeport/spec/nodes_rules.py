@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check_nodes_on(target: "Target", path: Path) -> Iterable[Problem]:
-    """The platform has that way of making nodes, and what is reserved is not bought on the spot market."""
+    """The platform has that way of making nodes, zones are the nodes' to choose, and what is reserved is not spot."""
     nodes = target.nodes
     owners = NODES_ON[nodes.by]
     if owners is not None and target.platform not in owners:
@@ -30,6 +30,13 @@ def check_nodes_on(target: "Target", path: Path) -> Iterable[Problem]:
             path=(*path, "nodes", "reservation"),
             value=nodes.reservation,
             help="remove it, or write capacity: on_demand",
+        )
+    if nodes.zones and nodes.by == "node_pools" and target.platform == "eks":
+        yield Problem(
+            message="the subnets of an EKS node group decide its zones",
+            path=(*path, "nodes", "zones"),
+            value=list(nodes.zones),
+            help="remove it, and give `homeport up` each --subnet that lies in one of them",
         )
     if nodes.zones is not None and not nodes.zones:
         yield Problem(
