@@ -6,6 +6,7 @@ break or restart.
 
 import json
 import os
+import secrets
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -156,14 +157,18 @@ class Testbed(Given):
         )
 
     def volumes(self, storage_class: str, count: int, gib: int = 4096) -> None:
-        """Volumes that claims of a class bind to. They stand in for a provisioner: no process runs behind them."""
+        """Volumes that claims of a class bind to. They stand in for a provisioner: no process runs behind them.
+
+        Their names are new each time: one of an earlier test may be on its way out still.
+        """
         self.storage_class(storage_class)
+        prefix = f"{storage_class}-{secrets.token_hex(3)}"
         self.apply(
             *(
                 {
                     "apiVersion": "v1",
                     "kind": "PersistentVolume",
-                    "metadata": {"name": f"{storage_class}-{number}"},
+                    "metadata": {"name": f"{prefix}-{number}"},
                     "spec": {
                         "capacity": {"storage": f"{gib}Gi"},
                         "accessModes": ["ReadWriteOnce", "ReadWriteMany", "ReadOnlyMany"],
