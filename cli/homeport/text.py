@@ -1,4 +1,4 @@
-"""Small pieces of text that several rooms need: nearest names, lists in a sentence."""
+"""Small pieces of text that several rooms need: nearest names, lists in a sentence, what a terminal may be shown."""
 
 from collections.abc import Iterable
 
@@ -40,3 +40,17 @@ def _words(text: str) -> list[str]:
 def one_of(names: Iterable[str]) -> str:
     """Join names for "… is not one of a, b, c"."""
     return ", ".join(names)
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal would act on or hide: control characters, separators, directions, surrogates."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii") for c in text
+    )
+
+
+def printable_lines(text: str) -> str:
+    """`printable` for text of several lines, whose breaks stay."""
+    return "\n".join(map(printable, text.split("\n")))

@@ -151,6 +151,8 @@ def test_a_file_that_is_none_of_ours_is_refused_before_anything_is_sent(tmp_path
         bench_record.target(tmp_path)
     with pytest.raises(HomeportError, match="folder"):
         bench_record.target(tmp_path / "no" / "runs.json")
+    with pytest.raises(HomeportError, match="cannot be written"):
+        bench_record.target(Path("/proc/runs.json"))  # a folder that takes no file, not even root's
     assert file.read_text() == '{"groceries": ["milk"]}'
 
 

@@ -1,9 +1,12 @@
 """What an OpenAI endpoint says of itself, asked before load is put on it."""
 
+import math
 import random
 import re
+import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -11,6 +14,7 @@ import msgspec
 
 from homeport.cluster import bench_prompts
 from homeport.cluster.bench_types import Endpoint
+from homeport.cluster.errors import NOT_JSON
 from homeport.engines.types import Release
 from homeport.errors import EnvironmentProblem, HomeportError, NotFoundError
 from homeport.text import nearest
@@ -63,6 +67,12 @@ def ask(url: str, served_name: str, release: Release, key: str | None) -> Endpoi
     Raises NotFoundError where the model has another name there, EnvironmentProblem where nobody answers or the key is
     refused.
     """
+    if key is not None and not (key.isascii() and key.isprintable()):
+        # The HTTP client's own complaint would quote it.
+        raise EnvironmentProblem(
+            "the endpoint's key cannot be sent: it holds a line break or another character that no key has",
+            help="set the environment variable that --api-key-env names anew",
+        )
     card = _card(url, served_name, key)
     per_word, per_prompt, counts = _calibrated(url, served_name, key)
     limit = card.get("max_model_len")
@@ -90,15 +100,24 @@ def kv_cache_tokens(metrics: str) -> int | None:
     for labels in _series(metrics, "vllm:cache_config_info"):
         held = labels.get("kv_cache_size_tokens", "")
         blocks, size = labels.get("num_gpu_blocks", ""), labels.get("block_size", "")
-        if held.isdigit():
+        if held.isdecimal():
             total += int(held)
-        elif blocks.isdigit() and size.isdigit():
+        elif blocks.isdecimal() and size.isdecimal():
             total += int(blocks) * int(size)
     by_rank: dict[str, float] = {}
     for labels in _series(metrics, "sglang:max_total_num_tokens"):
         rank = labels.get("dp_rank", "")
-        by_rank[rank] = max(by_rank.get(rank, 0.0), float(labels[""]))
+        by_rank[rank] = max(by_rank.get(rank, 0.0), _tokens(labels[""]))
     return total or round(sum(by_rank.values())) or None
+
+
+def _tokens(sample: str) -> float:
+    """A sample's value, 0 for one that counts nothing."""
+    try:
+        value = float(sample)
+    except ValueError:
+        return 0.0
+    return value if math.isfinite(value) else 0.0
 
 
 def _series(metrics: str, name: str) -> list[dict[str, str]]:
@@ -154,7 +173,7 @@ def _info(url: str, engine: str, key: str | None) -> dict[str, Any]:
         if body is not None:
             try:
                 found = msgspec.json.decode(body)
-            except msgspec.DecodeError:
+            except NOT_JSON:
                 continue
             if isinstance(found, dict):
                 return found
@@ -177,7 +196,7 @@ def _optional(url: str, key: str | None) -> bytes | None:
 def _json(data: bytes, url: str) -> dict[str, Any]:
     try:
         found = msgspec.json.decode(data)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         found = None
     if not isinstance(found, dict):
         raise EnvironmentProblem(
@@ -203,11 +222,10 @@ def _fetch(url: str, key: str | None, body: bytes | None = None) -> bytes:
         handlers.append(urllib.request.ProxyHandler({}))
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=SECONDS) as answer:
-            data: bytes = answer.read(BODY_LIMIT)
-            return data
+            return _read(answer)
     except urllib.error.HTTPError as error:
         with error:
-            said = error.read(300).decode("utf-8", "replace").strip()
+            said = _said(error, key)
         if error.code in (401, 403):
             raise EnvironmentProblem(
                 f"{url} refuses the key ({error.code})" if key else f"{url} asks for a key ({error.code})",
@@ -217,9 +235,29 @@ def _fetch(url: str, key: str | None, body: bytes | None = None) -> bytes:
             f"{url} answers {error.code}" + (f": {said}" if said else ""),
             help="the server's log says more",
         ) from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "reason", error)
+    except (OSError, HTTPException, ValueError) as error:
+        why = getattr(error, "reason", None) or error
         raise EnvironmentProblem(
             f"nobody answers at {url}: {why}",
             help="is the server up, and the port forwarded?",
         ) from None
+
+
+def _read(answer: Any) -> bytes:
+    """The body: its first BODY_LIMIT bytes, which must be there within SECONDS as a whole."""
+    until = time.monotonic() + SECONDS
+    data = b""
+    while len(data) < BODY_LIMIT and (part := answer.read1(65_536)):
+        data += part
+        if time.monotonic() > until:
+            raise TimeoutError(f"the answer is not complete after {SECONDS:g} s")
+    return data
+
+
+def _said(error: urllib.error.HTTPError, key: str | None) -> str:
+    """The beginning of an error's body, without the key: some servers repeat what they were sent."""
+    try:
+        said = error.read(300).decode("utf-8", "replace").strip()
+    except (OSError, HTTPException):
+        return ""
+    return said.replace(key, "(hidden)") if key else said

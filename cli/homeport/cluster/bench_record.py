@@ -1,6 +1,7 @@
 """Measured runs in the format that plans read, and what the plan had said of the same loads."""
 
 import datetime
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -148,11 +149,20 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def target(path: Path) -> Target:
-    """Look at the file before load is sent. Raises SpecError where it is there and holds no measurements."""
+    """Look at the file before load is sent.
+
+    Raises SpecError where it is there and holds no measurements, HomeportError where its folder takes no file: measured
+    hours must not be lost at the end.
+    """
     if path.is_dir() or not path.parent.is_dir():
         raise HomeportError(
             f"'{path}' cannot be written: {'it is a folder' if path.is_dir() else 'there is no such folder'}"
         )
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise HomeportError(f"'{path}' cannot be written: {error.strerror or error}") from None
     if not path.exists():
         return Target(path=path, kept=(), foreign=0)
     kept = read_measurements(path, str(path))

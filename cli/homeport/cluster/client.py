@@ -15,7 +15,7 @@ import msgspec
 from homeport.cluster import client_answers as answers
 from homeport.cluster.client_config import Access, access
 from homeport.cluster.client_retry import Outage
-from homeport.cluster.errors import Unreachable
+from homeport.cluster.errors import NOT_JSON, Unreachable
 
 if TYPE_CHECKING:
     from homeport.cluster.client_watch import Event
@@ -186,7 +186,7 @@ class Cluster:
             return None
         try:
             return msgspec.json.decode(reply.body)
-        except msgspec.DecodeError:
+        except NOT_JSON:
             raise answers.no_json(self.server, path) from None
 
     def text(self, path: str) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from homeport.cluster.errors import ClusterProblem, Gone, ServerFailed, TimedOut, Unreachable
+from homeport.cluster.errors import NOT_JSON, ClusterProblem, Gone, ServerFailed, TimedOut, Unreachable
 
 if TYPE_CHECKING:
     from homeport.cluster.client import Cluster, Resource
@@ -118,7 +118,7 @@ def _stream(
     for line in cluster.stream(path, read_s=seconds + 10.0):
         try:
             event = msgspec.json.decode(line)
-        except msgspec.DecodeError:  # a line that the cut connection left unfinished
+        except NOT_JSON:  # a line that the cut connection left unfinished
             return
         if event["type"] == "ERROR":
             status = event["object"]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from homeport.cluster.diff_types import Comparison, Field, ObjectDiff
-from homeport.text import one_of
+from homeport.text import one_of, printable
 
 Mark = Literal["head", "hunk", "-", "+", " ", "note"]
 CONTEXT = 2
@@ -44,9 +44,9 @@ def lines(comparison: Comparison) -> Iterator[Line]:
             sign, text = _HEADS[one.state]
             yield Line("head", f"{sign} {one.title}  {text}")
             if one.message:
-                yield Line("note", f"    {one.message}")
+                yield Line("note", f"    {printable(one.message)}")
             if one.help:
-                yield Line("note", f"    {one.help}")
+                yield Line("note", f"    {printable(one.help)}")
 
 
 def _differs(one: ObjectDiff) -> Iterator[Line]:
@@ -63,7 +63,7 @@ def taken_text(field: Field) -> str:
     if not field.taken_by:
         return ""
     named = one_of(f"{owner.title}{f' at {owner.time}' if owner.time else ''}" for owner in field.taken_by)
-    return f"  taken by {named}"
+    return f"  taken by {printable(named)}"
 
 
 def _field(field: Field) -> Iterator[Line]:
@@ -86,11 +86,11 @@ def _field(field: Field) -> Iterator[Line]:
 
 
 def value_lines(value: Any) -> list[str]:
-    """A value as the lines that stand for it: text as it is, everything else as YAML."""
+    """A value as the lines that stand for it: text as it is, everything else as YAML; nothing a terminal would act on."""
     if value is msgspec.UNSET:
         return []
     if isinstance(value, str):
-        return value.splitlines() or ['""']
+        return [printable(line) for line in value.split("\n")] if value else ['""']
     if isinstance(value, bool):
         return [str(value).lower()]
     if isinstance(value, dict | list):
@@ -98,7 +98,7 @@ def value_lines(value: Any) -> list[str]:
 
         dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
         text = yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1000)
-        return text.rstrip("\n").splitlines()
+        return [printable(line) for line in text.rstrip("\n").split("\n")]
     return [str(value)]
 
 

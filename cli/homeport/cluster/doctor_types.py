@@ -156,11 +156,26 @@ Check = Callable[[Case], Iterator[Finding]]
 
 
 def examine(case: Case, checks: dict[str, Check], part: Literal["preflight", "live"]) -> list[Finding]:
-    """Run checks; one that lacks a fact ends as a finding of severity `unknown` under its own name."""
+    """Run checks; one that lacks a fact ends as a finding of severity `unknown` under its own name.
+
+    So does one that trips over an object in a form that it does not know (a custom resource of another version, a field
+    that is null): one odd object must not hide what the other checks find.
+    """
     found: list[Finding] = []
     for name, check in checks.items():
         try:
             found.extend(check(case))
+        except (AttributeError, LookupError, TypeError, ValueError) as odd:
+            found.append(
+                Finding(
+                    check=name,
+                    severity="unknown",
+                    what="an object of the cluster has a form that this check does not know",
+                    why="what was not looked at may be broken",
+                    evidence=f"{type(odd).__name__}: {odd}",
+                    advice="report it to homeport, with `homeport doctor -o json` and the objects as the cluster has them",
+                )
+            )
         except Unanswered as lack:
             found.append(
                 Finding(

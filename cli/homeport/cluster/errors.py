@@ -6,7 +6,12 @@ All of them are of the environment (exit code 3). No message carries a token, a 
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from homeport.errors import EnvironmentProblem
+
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for an answer that is no JSON: broken text, no UTF-8, nested without end."""
 
 
 class ClusterProblem(EnvironmentProblem):
@@ -108,10 +113,8 @@ def rule(verb: str, group: str, resource: str) -> str:
 
 def status_of(body: bytes) -> dict[str, Any]:
     """Return the Status object of an error's body, or an empty dict where it is none."""
-    import msgspec
-
     try:
         found = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return {}
     return found if isinstance(found, dict) and found.get("kind") == "Status" else {}

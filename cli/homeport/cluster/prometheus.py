@@ -1,16 +1,19 @@
 """Asking Prometheus: directly, or through the API server where its address is one that only the cluster knows."""
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from homeport.cluster.errors import ClusterProblem, Forbidden
+from homeport.cluster.errors import NOT_JSON, ClusterProblem, Forbidden
 
 TIMEOUT_S = 10.0
 """How long an answer may take, seconds."""
+MOST_BYTES = 32 * 2**20
+"""An answer that is longer is none of Prometheus to our questions, bytes."""
 
 Ask = Callable[[str], Any]
 """Takes an API path of the Kubernetes API server, returns its JSON."""
@@ -60,37 +63,48 @@ class Prometheus:
         """The elements of an instant query. A scalar is one element without labels."""
         data = self._get("/api/v1/query", {"query": text})
         kind, result = data.get("resultType"), data.get("result", [])
-        if kind == "scalar":
-            return [Element(labels={}, value=number(result[1]))]
-        if kind != "vector":
+        if kind not in ("scalar", "vector"):
             raise PrometheusError(f"{self.way} answers the query with a {kind}, not with a vector", None)
-        return [Element(labels=one["metric"], value=number(one["value"][1])) for one in result]
+        try:
+            if kind == "scalar":
+                return [Element(labels={}, value=number(result[1]))]
+            return [Element(labels=dict(one["metric"]), value=number(one["value"][1])) for one in result]
+        except (AttributeError, LookupError, TypeError, ValueError):
+            raise self._another() from None
 
     def targets(self) -> list[Target]:
         """Every endpoint that is scraped now."""
         data = self._get("/api/v1/targets", {"state": "active"})
-        return [
-            Target(
-                pool=one.get("scrapePool", ""),
-                url=one.get("scrapeUrl", ""),
-                health=one.get("health", "unknown"),
-                error=one.get("lastError", ""),
-                labels=one.get("labels", {}),
-            )
-            for one in data.get("activeTargets", ())
-        ]
+        try:
+            return [
+                Target(
+                    pool=one.get("scrapePool", ""),
+                    url=one.get("scrapeUrl", ""),
+                    health=one.get("health", "unknown"),
+                    error=one.get("lastError", ""),
+                    labels=dict(one.get("labels") or {}),
+                )
+                for one in data.get("activeTargets") or ()
+            ]
+        except (AttributeError, TypeError, ValueError):
+            raise self._another() from None
 
     def _get(self, path: str, query: dict[str, str]) -> dict[str, Any]:
         answer = self._through(path, query) if self._proxy and self._ask else self._directly(path, query)
         if not isinstance(answer, dict) or answer.get("status") not in ("success", "error"):
-            raise PrometheusError(
-                f"what answers at {self.way} is no Prometheus",
-                "check observability.prometheus_url in the spec",
-            )
+            raise self._another()
         if answer["status"] == "error":
             raise PrometheusError(f"{self.way} refuses the query: {answer.get('error', '')}", None)
-        data: dict[str, Any] = answer.get("data") or {}
+        data = answer.get("data") or {}
+        if not isinstance(data, dict):
+            raise self._another()
         return data
+
+    def _another(self) -> PrometheusError:
+        return PrometheusError(
+            f"what answers at {self.way} is no Prometheus",
+            "check observability.prometheus_url in the spec",
+        )
 
     def _through(self, path: str, query: dict[str, str]) -> Any:
         assert self._proxy is not None
@@ -109,28 +123,42 @@ class Prometheus:
         return (urlsplit(self.url).hostname or "").split(".")[1]
 
     def _directly(self, path: str, query: dict[str, str]) -> Any:
-        from urllib.error import HTTPError, URLError
+        from http.client import HTTPException
+        from urllib.error import HTTPError
         from urllib.request import Request, urlopen
 
         request = Request(f"{self.url}{path}?{urlencode(query)}", headers={"Accept": "application/json"})
         try:
-            with urlopen(request, timeout=TIMEOUT_S) as reply:
-                body = reply.read()
-        except HTTPError as error:
-            body = error.read()
-        except (URLError, OSError, ValueError) as error:
-            reason = getattr(error, "reason", error)
+            try:
+                reply = urlopen(request, timeout=TIMEOUT_S)
+            except HTTPError as error:
+                reply = error  # a refused query has its reason in the body
+            with reply:
+                body = _read(reply)
+        except (HTTPException, OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or error
             raise PrometheusError(
                 f"Prometheus does not answer at {self.url}: {reason}",
                 "check observability.prometheus_url in the spec, or forward its port",
             ) from None
         try:
             return msgspec.json.decode(body)
-        except msgspec.DecodeError:
-            raise PrometheusError(
-                f"what answers at {self.url} is no Prometheus",
-                "check observability.prometheus_url in the spec",
-            ) from None
+        except NOT_JSON:
+            raise self._another() from None
+
+
+def _read(reply: Any) -> bytes:
+    """The body, as long as it comes within TIMEOUT_S as a whole and is no longer than MOST_BYTES."""
+    until = time.monotonic() + TIMEOUT_S
+    parts, size = [], 0
+    while part := reply.read1(65_536):
+        parts.append(part)
+        size += len(part)
+        if size > MOST_BYTES:
+            raise ValueError(f"the answer is longer than {MOST_BYTES // 2**20} MiB")
+        if time.monotonic() > until:
+            raise TimeoutError(f"the answer is not complete after {TIMEOUT_S:g} s")
+    return b"".join(parts)
 
 
 def service_proxy(url: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from homeport.cluster.bench_answer import Bench, BenchCount, BenchStage
 from homeport.commands.output import Output
+from homeport.text import printable
 
 HEADERS = (
     "load", "requests", "in flight", "TTFT ms", "planned", "p95", "ms a token", "planned", "p95", "tokens/s", "planned", "limits",
@@ -14,7 +15,7 @@ def view(answer: Bench, out: Output) -> None:
     on += f"{answer.replicas} replica{'' if answer.replicas == 1 else 's'}"
     version = answer.engine_version or f"version unknown, planned {answer.planned_engine_version}"
     out.data(
-        f"{out.style(answer.name, bold=True)}  {answer.model} at {answer.url}: {answer.engine} {version}, planned on {on}\n\n"
+        f"{out.style(answer.name, bold=True)}  {answer.model} at {answer.url}: {answer.engine} {printable(version)}, planned on {on}\n\n"
     )
     out.table(HEADERS, [_row(stage) for stage in answer.stages], right=range(1, 11))
     limits = answer.limits

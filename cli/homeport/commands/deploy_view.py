@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from homeport.commands.output import Format, Output
 from homeport.commands.output import table as laid_out
+from homeport.text import printable_lines
 
 if TYPE_CHECKING:
     from homeport.planning.types import Plan
@@ -73,9 +74,9 @@ def _message(out: Output, event: "Event") -> None:
         out.warn(text)
     elif event.severity in ("error", "notice"):
         # An error is also raised; here stands the engine's own text of it.
-        out.message(text)
+        out.message(printable_lines(text))
     else:
-        out.detail(text)
+        out.detail(printable_lines(text))
 
 
 def _event(event: "Event") -> dict[str, Any]:

@@ -12,6 +12,7 @@ from homeport.commands.clusters import ClusterOptions, cluster_options
 from homeport.commands.main import common_options, examples, output_option
 from homeport.commands.output import Format, Output
 from homeport.commands.specs import DEFAULT_FILE, SpecOptions, spec_options
+from homeport.text import printable
 
 if TYPE_CHECKING:
     from homeport.cluster.doctor_types import Finding, Report
@@ -110,12 +111,12 @@ def _part(out: Output, title: str, findings: "list[Finding]") -> None:
     out.data(f"\n{out.style(title, bold=True)}")
     for finding in findings:
         mark, style = MARKS[finding.severity]
-        first, *rest = textwrap.wrap(finding.what, WIDTH - 20) or [""]
+        first, *rest = _wrapped(finding.what, WIDTH - 20) or [""]
         out.data(f"  {out.style(mark, **style)} {finding.check:16} {first}")
         for line in rest:
             out.data(" " * 21 + line)
         if finding.severity == "unknown" and not finding.repair:
-            said = textwrap.shorten(finding.evidence, WIDTH - 22, placeholder=" …")
+            said = printable(textwrap.shorten(finding.evidence, WIDTH - 22, placeholder=" …"))
             out.data(f"{'':21}{out.style(said, dim=True)}")
         elif finding.severity != "ok":
             _details(out, finding)
@@ -129,9 +130,14 @@ def _details(out: Output, finding: "Finding") -> None:
         ("do", finding.advice),
         ("known", f"from {finding.source}" if finding.source and out.verbose else ""),
     ):
-        for number, line in enumerate(textwrap.wrap(text, WIDTH - 28, break_on_hyphens=False)):
+        for number, line in enumerate(_wrapped(text, WIDTH - 28)):
             shown = out.style(label, dim=True) + " " * (6 - len(label)) if number == 0 else " " * 6
             out.data(f"{'':21}{shown}{line}")
     for number, command in enumerate(finding.repair):
         label = out.style("run", dim=True) + " " * 3 if number == 0 else " " * 6
-        out.data(f"{'':21}{label}{out.style(command, fg='cyan')}")
+        out.data(f"{'':21}{label}{out.style(printable(command), fg='cyan')}")
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """`text` as lines; what a terminal would act on is escaped: a log's line or an event can hold anything."""
+    return [printable(line) for line in textwrap.wrap(text, width, break_on_hyphens=False)]

@@ -8,6 +8,8 @@ from typing import Any, Literal, TextIO
 
 import click
 
+from homeport.text import printable_lines
+
 Color = Literal["auto", "always", "never"]
 Format = Literal["table", "json", "yaml"]
 SCHEMA_VERSION = 1
@@ -101,20 +103,21 @@ class Output:
             self.message(text)
 
     def warn(self, text: str) -> None:
-        """Write a warning to stderr unless --quiet."""
-        self.message(f"{self.style('warning:', stream=sys.stderr, fg='yellow', bold=True)} {text}")
+        """Write a warning to stderr unless --quiet; what a terminal would act on is escaped."""
+        label = self.style("warning:", stream=sys.stderr, fg="yellow", bold=True)
+        self.message(f"{label} {printable_lines(text)}")
 
     def error(self, text: str, help: str | None = None) -> None:  # noqa: A002
-        """Write an error to stderr, always, with what to do next."""
+        """Write an error to stderr, always, with what to do next; what a terminal would act on is escaped."""
         label = self.style("error:", stream=sys.stderr, fg="red", bold=True)
-        self._say(f"{label} {text}")
+        self._say(f"{label} {printable_lines(text)}")
         if help:
             self.hint(help)
 
     def hint(self, text: str) -> None:
-        """Write what to do next to stderr, always."""
+        """Write what to do next to stderr, always; what a terminal would act on is escaped."""
         label = self.style("help:", stream=sys.stderr, fg="cyan", bold=True)
-        self._say(f"{label} {text}")
+        self._say(f"{label} {printable_lines(text)}")
 
     def problem(self, text: str) -> None:
         """Write the whole text of a problem to stderr, always."""

@@ -10,6 +10,7 @@ from homeport.commands.clusters import ClusterOptions, cluster_options
 from homeport.commands.main import common_options, examples, output_option
 from homeport.commands.output import Format, Output
 from homeport.commands.specs import SpecOptions, spec_options
+from homeport.text import printable
 
 if TYPE_CHECKING:
     from homeport.cluster.errors import ClusterProblem
@@ -152,8 +153,8 @@ def _model(out: Output, model: "ModelStatus") -> list[str]:
     for pod in model.pods:
         age = f" for {span(pod.since_s)}" if pod.since_s is not None else ""
         again = f", {pod.restarts} restarts" if pod.restarts else ""
-        lines.append(f"    {out.style(pod.phase, fg='yellow')}{age}{again}  {pod.pod}")
-        lines.append(f"        {pod.why}")
+        lines.append(f"    {out.style(pod.phase, fg='yellow')}{age}{again}  {printable(pod.pod)}")
+        lines.append(f"        {printable(pod.why)}")
     figures = [
         (label, _figure(name, getattr(model.load, name)), model.unknown.get(name, ""))
         for name, label in FIGURES
@@ -165,10 +166,10 @@ def _model(out: Output, model: "ModelStatus") -> list[str]:
     for label, value, why in figures:
         if not value:
             reasons.setdefault(why, []).append(label)
-    lines += [f"    unknown   {', '.join(labels)}: {why}" for why, labels in reasons.items()]
+    lines += [f"    unknown   {', '.join(labels)}: {printable(why)}" for why, labels in reasons.items()]
     lines.append(f"    cost      {_cost(model)}")
     if model.last_scaled is not None:
-        lines.append(f"    scaled    {model.last_scaled.at or 'unknown'}  {model.last_scaled.why}")
+        lines.append(f"    scaled    {model.last_scaled.at or 'unknown'}  {printable(model.last_scaled.why)}")
     return lines
 
 

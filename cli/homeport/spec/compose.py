@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 from msgspec import UNSET, Struct
 
-from homeport.spec.source import MAX_PROBLEMS, Marks, Path, Placed, lines_of, place_at, printable, shown
+from homeport.spec.source import MAX_PROBLEMS, Marks, Path, Placed, lines_of, place_at, shown
+from homeport.text import printable
 
 MAX_CHARACTERS = 8 * 1024 * 1024
 MAX_DEPTH = 24

@@ -4,7 +4,8 @@ from msgspec import UNSET
 
 from homeport.errors import Problem, SpecError
 from homeport.spec.hints import NO_PASSWORD
-from homeport.spec.source import Source, path_text, position, printable
+from homeport.spec.source import Source, path_text, position
+from homeport.text import printable
 
 MAX_LINE = 100
 

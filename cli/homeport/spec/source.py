@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from homeport.errors import Problem, SpecError
+from homeport.text import printable
 
 Path = tuple[str | int, ...]
 MAX_STEPS = 8
@@ -149,15 +150,6 @@ def path_text(path: Path) -> str:
         else:
             text += f"[{shown(step)}]"
     return text + "…" * (len(path) > MAX_STEPS)
-
-
-def printable(text: str) -> str:
-    """Escape what a terminal would act on or hide: control characters, separators, directions, surrogates."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii") for c in text
-    )
 
 
 def shown(value: Any, limit: int = 60) -> str:
