@@ -228,3 +228,15 @@ def test_a_gpu_without_a_name_at_google_is_refused(plans) -> None:
     with pytest.raises(SpecError, match="makes no nodes with GB200") as refused:
         provisioning.accelerator(plan, "x", "GB200-192GB")
     assert refused.value.problems[0].path == ("target", "nodes", "by")
+
+
+@pytest.mark.parametrize("platform", sorted(WAYS))
+@pytest.mark.parametrize("space", ["a" * 40, "gke" + "a" * 37, "b" * 30 + "-" * 9 + "c"])
+def test_a_pools_name_is_a_label_that_keeps_pools_apart(plans, platform: str, space: str) -> None:
+    def name(namespace: str) -> str:
+        spec = plans.spec(platform, target={"nodes": WAYS[platform]}, namespace=namespace)
+        (found,) = {d.name for d in documents(plans.plan(spec)) if d.component == provisioning.NODES}
+        return found
+
+    assert re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,61}[a-z0-9]", name(space))
+    assert name(space) != name(space[:-1] + "z")

@@ -4,6 +4,7 @@ The schemas of Karpenter's kinds are those of its CRDs. GKE publishes no CRD of 
 from Google's reference ("ComputeClass" in the GKE documentation), the fields that are rendered here only.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator
 
@@ -17,6 +18,9 @@ from homeport.planning.types import Plan, Pool
 
 NODES = "nodes"
 """The component that these objects belong to."""
+
+LONGEST_LABEL = 63
+"""Characters of a label's value, at most."""
 
 IDLE_S = 600
 """Seconds that a node stays without pods: long enough for a replica that is moved or restarted."""
@@ -142,11 +146,18 @@ def where(plan: Plan) -> Platform:
 def pool_name(plan: Plan, pool: Pool) -> str:
     """The name of a pool's objects: they are the cluster's, so the name begins with the namespace's.
 
-    GKE refuses a ComputeClass whose name begins with gke or autopilot.
+    GKE refuses a ComputeClass whose name begins with gke or autopilot. Nodes have the name as the value of a label, which
+    ends at 63 characters: a longer namespace is cut, and a digest of the whole name keeps it apart from others.
     """
     kind = re.sub(r"[^a-z0-9.-]", "-", (pool.instance_type or "").lower())
-    name = f"{plan.spec.namespace or plan.spec.name}-{kind}"
-    return f"homeport-{name}" if name.startswith(("gke", "autopilot")) else name
+    space = plan.spec.namespace or plan.spec.name
+    if space.startswith(("gke", "autopilot")):
+        space = f"homeport-{space}"
+    if len(name := f"{space}-{kind}") <= LONGEST_LABEL:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:6]
+    kept = space[: LONGEST_LABEL - len(kind) - len(digest) - 2].rstrip("-")
+    return f"{kept}-{digest}-{kind}"
 
 
 def disk_gb(plan: Plan, pool: Pool, gpus_per_node: int | None = None) -> int:

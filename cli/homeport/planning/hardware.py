@@ -1,5 +1,6 @@
 """Which GPUs a target offers, in which nodes, at whose price."""
 
+import re
 from decimal import Decimal
 
 import msgspec
@@ -68,6 +69,7 @@ def offers(target: Target, within: Bounds = NOWHERE_BOUND) -> dict[str, tuple[Of
     cloud = cloud_of(target)
     clouds: tuple[str, ...] = (cloud,) if cloud else (target.price_from or tuple(DEFAULT_REGION))
     _check_prices(target, clouds)
+    _check_zones(target)
     found: dict[str, list[Offer]] = {}
     for name in clouds:
         for offer in _priced(name, target, within):
@@ -94,6 +96,37 @@ def _check_prices(target: Target, clouds: tuple[str, ...]) -> None:
     ]
     if problems:
         raise SpecError(problems)
+
+
+def _check_zones(target: Target) -> None:
+    """Every zone that nodes may stand in is one of the target's region. Raises SpecError.
+
+    GKE's and EKS' zones begin with their region's name; those of AKS are numbers, alone or behind it.
+    """
+    region = region_of(target)
+    problems = [
+        Problem(
+            message=f"{zone} is no zone of {region}, where the nodes are",
+            path=("target", "nodes", "zones", index),
+            value=zone,
+            help=f"write one such as {first}, or give target.region",
+        )
+        for index, zone in enumerate(target.nodes.zones or ())
+        for first, like in (_zones_like(target.platform, region or ""),)
+        if not re.fullmatch(like, zone)
+    ]
+    if region is not None and problems:
+        raise SpecError(problems)
+
+
+def _zones_like(platform: str, region: str) -> tuple[str, str]:
+    """A zone of a region, and the pattern that all of them have."""
+    name = re.escape(region)
+    if platform == "aks":
+        return "1", rf"({name}-)?[0-9]"
+    if platform == "gke":
+        return f"{region}-a", rf"{name}-[a-z]"
+    return f"{region}a", rf"{name}(-[a-z]+-[0-9])?[a-z]"  # us-west-2-lax-1a is a Local Zone
 
 
 def _priced(cloud: str, target: Target, within: Bounds) -> list[Offer]:
