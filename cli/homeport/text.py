@@ -37,6 +37,11 @@ def _words(text: str) -> list[str]:
     return re.findall(r"[0-9]+[^\W\d_]*|[^\W\d_]+", text)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 pod`, `2 pods`, for nouns whose plural is an s."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def one_of(names: Iterable[str]) -> str:
     """Join names for "… is not one of a, b, c"."""
     return ", ".join(names)

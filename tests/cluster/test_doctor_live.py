@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from homeport.cluster.doctor_queries import queries, series_of
@@ -305,11 +306,22 @@ def test_prometheus_that_is_gone_makes_queries_unknown_not_ok(healthy: Case) -> 
     found = faults(with_facts(healthy, missing=gone, answers={}))
     assert only(found, "prometheus").severity == "error"
     assert {f.severity for f in found if f.check in ("trigger", "targets")} == {"unknown"}
+    assert only(found, "trigger").what == f"the autoscaler's {len(queries(healthy))} queries were not run"
     assert not [
         f
         for f in report(with_facts(healthy, missing=gone)).findings
         if f.check == "trigger" and f.severity == "ok"
     ]
+
+
+def test_without_an_autoscaler_a_prometheus_that_is_gone_is_a_warning(healthy: Case) -> None:
+    fixed = tuple(o for o in healthy.objects if o["kind"] != "ScaledObject")
+    gone = {f"prometheus {URL}": Missing(why="connection refused")}
+    found = only(
+        faults(with_facts(msgspec.structs.replace(healthy, objects=fixed), missing=gone)), "prometheus"
+    )
+    assert found.severity == "warning"
+    assert "autoscaler" not in found.why
 
 
 # -- targets

@@ -170,6 +170,10 @@ def test_a_query_s_elements() -> None:
         ({"status": "error", "error": "parse error"}, "refuses the query: parse error"),
         ({"kind": "Pod"}, "is no Prometheus"),
         (Refused("services not found"), "does not answer: services not found"),
+        (
+            Refused('the API server refuses the GET /x: services "p" not found'),
+            "no Prometheus: the Service m/p does not exist$",
+        ),
     ],
 )
 def test_a_prometheus_that_does_not_answer_the_question(answer: Any, word: str) -> None:

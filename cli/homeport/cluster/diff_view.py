@@ -37,13 +37,16 @@ class Line(msgspec.Struct, frozen=True):
 
 def lines(comparison: Comparison) -> Iterator[Line]:
     """The lines for every object that is not as it was rendered."""
+    said: str | None = None
     for one in comparison.objects:
         if one.state == "differs":
             yield from _differs(one)
         elif one.state != "same":
             sign, text = _HEADS[one.state]
             yield Line("head", f"{sign} {one.title}  {text}")
-            if one.message:
+            again = one.state == "missing" and one.message == said  # said once for a whole namespace
+            said = one.message
+            if one.message and not again:
                 yield Line("note", f"    {printable(one.message)}")
             if one.help:
                 yield Line("note", f"    {printable(one.help)}")

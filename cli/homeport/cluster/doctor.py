@@ -40,12 +40,15 @@ def _prometheus(case: Case) -> Iterator[Finding]:
                 evidence=lack.why,
             )
             return
+        scales = bool(next(case.rendered("ScaledObject", "HorizontalPodAutoscaler"), None))
         yield Finding(
             check="prometheus",
-            severity="error",
+            severity="error" if scales else "warning",
             what="Prometheus does not answer",
             where=way,
-            why="the autoscaler falls back to a fixed number of replicas, and status shows no load",
+            why="the autoscaler falls back to a fixed number of replicas, and status shows no load"
+            if scales
+            else "the models serve without it, but status shows neither their load nor their latencies",
             evidence=lack.why,
             advice=lack.advice,
             repair=lack.repair,

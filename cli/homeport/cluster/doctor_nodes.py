@@ -7,8 +7,10 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
+from homeport.catalog.types import Instance
 from homeport.cluster.doctor_types import Case, Check, Finding, Object, model_of, pod_specs
 from homeport.manifests.prerequisites import prerequisites
+from homeport.manifests.provisioning import GKE_ACCELERATORS
 from homeport.planning.types import ModelPlan
 
 _SUFFIX = {
@@ -291,6 +293,14 @@ def _advice(case: Case, model: ModelPlan, left: list[Room]) -> str:
     return ""
 
 
+def _accelerator(instance: Instance) -> str:
+    """What gcloud has to be told of a machine type's GPUs, so that GKE installs their driver."""
+    name = GKE_ACCELERATORS.get(instance.instance_type) or GKE_ACCELERATORS.get(instance.gpu)
+    if name is None:
+        return ""
+    return f"--accelerator type={name},count={instance.gpu_count:g},gpu-driver-version=latest "
+
+
 def _more_nodes(
     case: Case, model: ModelPlan, left: list[Room], spec: Object, asked: dict[str, Decimal]
 ) -> tuple[str, ...]:
@@ -329,7 +339,7 @@ def _more_nodes(
     return {
         "gke": (
             f"gcloud container node-pools create {pool} --cluster CLUSTER --region {region} --machine-type {kind} "
-            f"--num-nodes {count}",
+            f"{_accelerator(instance)}--num-nodes {count}",
         ),
         "eks": (
             f"eksctl create nodegroup --cluster CLUSTER --region {region} --name {pool} --node-type {kind} "

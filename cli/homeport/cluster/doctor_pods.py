@@ -9,6 +9,7 @@ from homeport.cluster.doctor_types import Case, Check, Finding, Object, Severity
 from homeport.cluster.status_pods import PodState, events_of, pod_state
 from homeport.cluster.status_time import span
 from homeport.planning.types import ModelPlan
+from homeport.text import counted
 
 # The scheduler's words (pkg/scheduler/framework/plugins) -> what to do.
 SCHEDULER: tuple[tuple[str, str], ...] = (
@@ -109,7 +110,7 @@ def pods(case: Case) -> Iterator[Finding]:
         yield Finding(
             check="pods",
             severity="ok",
-            what=f"{count} pods of {name} are ready",
+            what=f"{counted(count, 'pod')} of {name} {'is' if count == 1 else 'are'} ready",
             where=f"model {name}",
             model=name,
         )

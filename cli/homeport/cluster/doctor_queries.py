@@ -10,6 +10,7 @@ import msgspec
 from homeport.cluster.doctor_types import Case, Check, Finding, Missing, Object, Unanswered, model_of
 from homeport.cluster.prometheus import Element
 from homeport.planning.types import ModelPlan
+from homeport.text import counted
 
 _SELECTOR = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)\{((?:[^{}"]|"(?:\\.|[^"\\])*")*)\}')
 _MATCHER = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:\\.|[^"\\])*)"')
@@ -92,7 +93,24 @@ def series_of(query: str) -> list[Series]:
 
 def triggers(case: Case) -> Iterator[Finding]:
     """Each query gives the autoscaler exactly one number, and a true one."""
-    for query in queries(case):
+    asked = queries(case)
+    for url in dict.fromkeys(query.url for query in asked):
+        gone = case.facts.missing.get(f"prometheus {url}")
+        if gone is None:
+            continue
+        own = [query for query in asked if query.url == url]
+        yield Finding(
+            check="trigger",
+            severity="unknown",
+            what="the autoscaler's query was not run"
+            if len(own) == 1
+            else f"the autoscaler's {len(own)} queries were not run",
+            where=url,
+            why="without Prometheus, KEDA falls back to a fixed number of replicas",
+            evidence=gone.why,
+        )
+        asked = [query for query in asked if query.url != url]
+    for query in asked:
         try:
             elements = case.facts.answer(query.url, query.text)
         except Unanswered as lack:
@@ -290,7 +308,7 @@ def targets(case: Case) -> Iterator[Finding]:
             yield Finding(
                 check="targets",
                 severity="ok",
-                what=f"Prometheus scrapes {len(scraped)} replicas",
+                what=f"Prometheus scrapes {counted(len(scraped), 'replica')}",
                 where=where,
                 model=model.spec.name,
             )

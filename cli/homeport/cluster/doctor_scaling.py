@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from homeport.cluster.doctor_types import Case, Check, Finding, Object, model_of
+from homeport.text import counted
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True):
@@ -220,12 +221,12 @@ def _autoscaler(case: Case, hpa: Object, where: str, model: str | None) -> Itera
                 advice="raise replicas.max in the spec",
                 repair=(f"homeport plan -f {case.file} --explain",),
             )
-    current, desired = status.get("currentReplicas"), status.get("desiredReplicas")
+    current, desired = status.get("currentReplicas", 0), status.get("desiredReplicas", 0)
     if not faults:
         yield Finding(
             check="hpa",
             severity="ok",
-            what=f"the HPA works: {current} replicas, {desired} wanted",
+            what=f"the HPA works: {counted(current, 'replica')}, {desired} wanted",
             where=where,
             model=model,
         )

@@ -114,13 +114,16 @@ class Prometheus:
         except Forbidden:
             raise
         except ClusterProblem as problem:
+            host = (urlsplit(self.url).hostname or "").split(".")
+            if f'services "{host[0]}" not found' in str(problem):
+                raise PrometheusError(
+                    f"no Prometheus: the Service {host[1]}/{host[0]} does not exist",
+                    "install it, or say where it is: observability.prometheus_url in the spec",
+                ) from None
             raise PrometheusError(
                 f"{self.way} does not answer: {problem}",
-                f"kubectl --namespace {self._space()} get service,endpointslices",
+                f"kubectl --namespace {host[1]} get service,endpointslices",
             ) from None
-
-    def _space(self) -> str:
-        return (urlsplit(self.url).hostname or "").split(".")[1]
 
     def _directly(self, path: str, query: dict[str, str]) -> Any:
         from http.client import HTTPException

@@ -17,7 +17,6 @@ from homeport.text import printable
 if TYPE_CHECKING:
     from homeport.cluster.doctor_types import Finding, Report
 
-WIDTH = 110
 MARKS: dict[str, tuple[str, dict[str, Any]]] = {
     "error": ("✖", {"fg": "red", "bold": True}),
     "warning": ("!", {"fg": "yellow", "bold": True}),
@@ -111,13 +110,15 @@ def _part(out: Output, title: str, findings: "list[Finding]") -> None:
     out.data(f"\n{out.style(title, bold=True)}")
     for finding in findings:
         mark, style = MARKS[finding.severity]
-        first, *rest = _wrapped(finding.what, WIDTH - 20) or [""]
+        first, *rest = _wrapped(finding.what, out.width() - 22) or [""]
         out.data(f"  {out.style(mark, **style)} {finding.check:16} {first}")
         for line in rest:
             out.data(" " * 21 + line)
         if finding.severity == "unknown" and not finding.repair:
-            said = printable(textwrap.shorten(finding.evidence, WIDTH - 22, placeholder=" …"))
-            out.data(f"{'':21}{out.style(said, dim=True)}")
+            for line in textwrap.wrap(
+                finding.evidence, out.width() - 22, max_lines=2, placeholder=" …", break_on_hyphens=False
+            ):
+                out.data(f"{'':21}{out.style(printable(line), dim=True)}")
         elif finding.severity != "ok":
             _details(out, finding)
 
@@ -130,7 +131,7 @@ def _details(out: Output, finding: "Finding") -> None:
         ("do", finding.advice),
         ("known", f"from {finding.source}" if finding.source and out.verbose else ""),
     ):
-        for number, line in enumerate(_wrapped(text, WIDTH - 28)):
+        for number, line in enumerate(_wrapped(text, out.width() - 28)):
             shown = out.style(label, dim=True) + " " * (6 - len(label)) if number == 0 else " " * 6
             out.data(f"{'':21}{shown}{line}")
     for number, command in enumerate(finding.repair):

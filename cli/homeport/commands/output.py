@@ -57,6 +57,14 @@ class Output:
         """Colour `text` for `stream` (stdout by default) where colour is allowed, else return it as it is."""
         return click.style(text, **style) if self.colored(stream or sys.stdout) else text
 
+    def width(self, most: int = 110) -> int:
+        """How many columns prose may take: those of the terminal, at most `most`; `most` where there is none."""
+        if not sys.stdout.isatty():
+            return most
+        import shutil
+
+        return max(60, min(most, shutil.get_terminal_size().columns))
+
     def data(self, text: str) -> None:
         """Write an answer to stdout, as it is, with a line end.
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 """Options that stand in the table unless --all is given."""
+COUNTED = ("replicas", "readings")
+"""Units that lose their s beside a 1."""
 BAR = 44
 """Width of the memory bar."""
 
@@ -305,10 +307,16 @@ def _steps(model: ModelPlan, plan: Plan, out: Output) -> str:
     for section in explain(model):
         lines += ["", out.style(section.title, bold=True)]
         for term in section.terms:
-            lines.append(f"  {term.name}: {term.formula} = {_number(term.value)} {term.unit}".rstrip())
+            lines.append(
+                f"  {term.name}: {term.formula} = {_number(term.value)} {_unit(term.value, term.unit)}".rstrip()
+            )
             lines.append(f"      {_dim(out, term.source)}")
     lines += ["", f"* an assumption; the plan is of {plan.spec.target.platform}"]
     return "\n".join(lines)
+
+
+def _unit(value: float, unit: str) -> str:
+    return unit.removesuffix("s") if value == 1 and unit in COUNTED else unit
 
 
 def stand_in(one: Fallback) -> str:

@@ -73,6 +73,7 @@ def status(
     if not watch:
         found = read_status(plan, way)
         _show(out, found, output_format)
+        _advise(out, found, options)
         return 0 if found.ready else 1
     from homeport.cluster.client_watch import poll
 
@@ -114,6 +115,17 @@ class Lost:
             self.since = None
 
 
+def _advise(out: Output, found: "Status", options: SpecOptions) -> None:
+    """Say which command goes on where not everything is ready."""
+    import shlex
+
+    spec = f" -f {shlex.quote(options.file)}" if options.file else ""
+    if all(model.replicas.wanted is None for model in found.models):
+        out.message(f"`homeport diff{spec}` lists what is missing, and the command that applies it")
+    elif not found.ready:
+        out.message(f"`homeport doctor{spec}` says what is wrong, and which commands repair it")
+
+
 def _line(out: Output, found: "Status") -> None:
     import msgspec
 
@@ -147,9 +159,8 @@ def _model(out: Output, model: "ModelStatus") -> list[str]:
     counts = model.replicas
     mark = out.style("✔", fg="green") if model.ready else out.style("✖", fg="red", bold=True)
     ready = "not deployed" if counts.wanted is None else f"{counts.ready} of {counts.wanted} replicas ready"
-    lines = [
-        f"{mark} {out.style(model.name, bold=True)}  {ready} ({counts.min} to {counts.max} planned)  {model.workload}"
-    ]
+    planned = f"{counts.min} to {counts.max}" if counts.min != counts.max else str(counts.max)
+    lines = [f"{mark} {out.style(model.name, bold=True)}  {ready} ({planned} planned)  {model.workload}"]
     for pod in model.pods:
         age = f" for {span(pod.since_s)}" if pod.since_s is not None else ""
         again = f", {pod.restarts} restarts" if pod.restarts else ""
@@ -166,11 +177,19 @@ def _model(out: Output, model: "ModelStatus") -> list[str]:
     for label, value, why in figures:
         if not value:
             reasons.setdefault(why, []).append(label)
-    lines += [f"    unknown   {', '.join(labels)}: {printable(why)}" for why, labels in reasons.items()]
-    lines.append(f"    cost      {_cost(model)}")
+    for why, labels in reasons.items():
+        lines += _wrapped(out, "unknown", f"{', '.join(labels)}: {why}")
+    lines += _wrapped(out, "cost", _cost(model))
     if model.last_scaled is not None:
         lines.append(f"    scaled    {model.last_scaled.at or 'unknown'}  {printable(model.last_scaled.why)}")
     return lines
+
+
+def _wrapped(out: Output, label: str, text: str) -> list[str]:
+    import textwrap
+
+    lines = textwrap.wrap(text, out.width() - 14, break_long_words=False, break_on_hyphens=False)
+    return [f"    {label if n == 0 else '':10}{printable(line)}" for n, line in enumerate(lines)]
 
 
 def _figure(name: str, value: float | None) -> str:
