@@ -191,3 +191,15 @@ def test_replicas_to_zero_are_watched_and_cooled_down(model) -> None:
     # a minute of the HPA's readings and of KEDA's own
     assert made.fallback_failures.value == int(4 + 60 / made.polling.value) - 1
     assert scaling.scaling(model).fallback_failures.value == 3
+
+
+@pytest.mark.parametrize(
+    ("carries", "share"), [(1, 1.0), (2, 0.95), (5, 0.95), (13, 0.95), (19, 0.95), (40, 0.95)]
+)
+def test_rounding_a_small_threshold_asks_for_no_further_replicas(model, carries, share) -> None:
+    capacity = msgspec.structs.replace(model.capacity, concurrency=carries)
+    made = scaling.scaling(changed(model, capacity=capacity))
+    exact = carries / 1.1 * (1 - made.headroom.value)
+    assert made.threshold.value >= max(1, exact * share)
+    assert carries == 1 or made.threshold.value <= exact
+    assert ("at least 1" in made.threshold.why) == (exact < 1)

@@ -38,6 +38,8 @@ RISE_S = 3600
 """Where no day profile says it: the load rises from its mean to its peak within an hour (an assumption)."""
 MOST_HEADROOM = 0.5
 """Never more than half of a replica is kept free for growth (an assumption)."""
+WHOLE_FROM = 20
+"""Thresholds of fewer requests have a decimal: without it, rounding would cost more than 5 % of the replicas."""
 FALLBACK_AFTER_S = 60
 """Prometheus may be away for a minute before the fallback counts: about a restart (an assumption)."""
 LEAST_POLL_S = 5
@@ -198,11 +200,16 @@ class _Computed:
         # Running and waiting grow together with the load; what is kept free is a share of both.
         carries = capacity.requests_per_s if self.by_rate else capacity.concurrency
         exact = carries / TOLERANCE * (1 - free)
+        # An average over replicas need not be whole: rounding 1.8 down to 1 would ask for almost twice the replicas.
+        digits = 0 if exact >= WHOLE_FROM else 1
+        least = (
+            "" if self.by_rate or exact >= 1 else "; at least 1: one request alone asks for no second replica"
+        )
         return Setting(
-            value=exact if self.by_rate else max(1, math.floor(exact)),
+            value=exact if self.by_rate else max(1, math.floor(exact * 10**digits) / 10**digits),
             unit=unit,
             why=f"{carries:.3g} within the latency limits / {TOLERANCE:g} (the HPA acts 10 % above) x {1 - free:.3g} "
-            "(growth until a replica is there)",
+            f"(growth until a replica is there){least}",
             source="the largest load of a replica above",
         )
 
