@@ -218,13 +218,14 @@ def stand_ins(made: "Plan") -> list[str]:
     """A line for each model with the first instance types that could stand in; none where nobody looked for any."""
     from homeport.commands.plan_view import stand_in
 
-    lines = []
+    lines: list[str] = []
+    reasons: dict[str, None] = {}
     for model in made.models:
-        found = (model.stands_for or model).fallbacks
-        if found:
+        if found := model.fallbacks:
             more = f"; {len(found) - FEW} more in `plan --explain`" if len(found) > FEW else ""
             lines.append(f"{model.spec.name}: {'; '.join(map(stand_in, found[:FEW]))}{more}")
-    return lines
+            reasons |= {f"* {f.price_assumption}": None for f in found[:FEW] if f.price_assumption}
+    return [*lines, *reasons]
 
 
 def _notices(outcome: "Outcome") -> list[str]:

@@ -303,7 +303,10 @@ def _steps(model: ModelPlan, plan: Plan, out: Output) -> str:
     ]
     if found := (real or model).fallbacks:
         lines += ["", out.style("Instance types that could stand in (target.nodes.fallbacks)", bold=True)]
-        lines += [f"  {stand_in(one)}" for one in found]
+        lines += [
+            f"  {stand_in(one)}{_dim(out, f'  * {one.price_assumption}') if one.price_assumption else ''}"
+            for one in found
+        ]
     for section in explain(model):
         lines += ["", out.style(section.title, bold=True)]
         for term in section.terms:
@@ -323,7 +326,7 @@ def stand_in(one: Fallback) -> str:
     """One instance type that could stand in for the planned one, with what its nodes cost."""
     cost = "unknown" if one.usd_per_month is None else f"${one.usd_per_month:,.0f} a month"
     if one.usd_per_month is not None and one.price_assumption:
-        cost += f"* ({one.price_assumption})"
+        cost += "*"
     return f"{one.node_count} × {one.instance_type}, {one.gpus_per_node} × {one.gpu} each: {cost}"
 
 
