@@ -2,16 +2,21 @@
 
 import contextlib
 import copy
+import json
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from homeport.cluster import bench_endpoint, diff_view, prometheus
+from homeport.cluster.client import Cluster, connect
 from homeport.cluster.doctor_types import Case, Log
+from homeport.cluster.errors import ClusterProblem, CredentialsRefused
 from homeport.cluster.prometheus import Prometheus, PrometheusError
 from homeport.commands.doctor import _details
 from homeport.commands.output import Output
@@ -143,6 +148,52 @@ def test_a_key_that_the_endpoint_repeats_is_not_shown() -> None:
 def test_metrics_that_count_nothing(value: str) -> None:
     assert bench_endpoint.kv_cache_tokens(f"sglang:max_total_num_tokens{{}} {value}\n") is None
     assert bench_endpoint.kv_cache_tokens('vllm:cache_config_info{kv_cache_size_tokens="²"} 1\n') is None
+
+
+# -- an API server that is none
+
+TOKEN = "tell-nobody"
+KINDS = b'{"resources": [{"kind": "Pod", "name": "pods", "namespaced": true}], "items": [null]}'
+
+
+def asked(url: str, folder: Path, token: str = TOKEN) -> Cluster:
+    file = folder / "config"
+    file.write_text(
+        json.dumps(
+            {
+                "current-context": "here",
+                "clusters": [{"name": "c", "cluster": {"server": url}}],
+                "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
+                "users": [{"name": "u", "user": {"token": token}}],
+            }
+        ),
+        "utf-8",
+    )
+    return connect(file, patience_s=0)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [*GARBAGE.values(), http(b'"text"'), http(b"7"), http(b'{"resources": [{"kind": "Pod"}]}'), http(KINDS)],
+)
+def test_garbage_instead_of_an_api_server(reply: bytes, tmp_path: Path) -> None:
+    with answering(reply) as url, pytest.raises(ClusterProblem):
+        asked(url, tmp_path).list("v1", "Pod")
+
+
+@pytest.mark.parametrize("token", [f"{TOKEN}\n", f"a\n{TOKEN}", f"{TOKEN}…"])
+def test_a_token_that_no_header_takes_is_not_repeated(token: str, tmp_path: Path) -> None:
+    with pytest.raises(CredentialsRefused, match="cannot be sent") as refused:
+        asked("http://127.0.0.1:9", tmp_path, token).list("v1", "Pod")
+    assert TOKEN not in "".join(traceback.format_exception(refused.value))
+
+
+@pytest.mark.parametrize("code", [400, 403, 409, 422, 500])
+def test_a_token_that_the_server_repeats_is_not_shown(code: int, tmp_path: Path) -> None:
+    status = json.dumps({"kind": "Status", "message": f"no: Authorization: Bearer {TOKEN}"}).encode()
+    with answering(http(status, f"{code} No")) as url, pytest.raises(ClusterProblem) as refused:
+        asked(url, tmp_path).list("v1", "Pod")
+    assert TOKEN not in f"{refused.value} {refused.value.help}"
 
 
 # -- what a terminal would act on

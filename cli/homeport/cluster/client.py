@@ -81,17 +81,21 @@ class Cluster:
         """Return the kinds of an API version; none where the cluster does not serve it (which is asked anew each time)."""
         known = self._resources.get(api_version)
         if known is None:
-            listed = self.raw(_group_path(api_version), missing_ok=True)
-            known = {
-                one["kind"]: Resource(
-                    api_version=api_version,
-                    kind=one["kind"],
-                    plural=one["name"],
-                    namespaced=one["namespaced"],
-                )
-                for one in (listed or {}).get("resources") or []
-                if "/" not in one["name"]
-            }
+            path = _group_path(api_version)
+            listed = self.raw(path, missing_ok=True)
+            try:
+                known = {
+                    one["kind"]: Resource(
+                        api_version=api_version,
+                        kind=one["kind"],
+                        plural=one["name"],
+                        namespaced=one["namespaced"],
+                    )
+                    for one in (listed or {}).get("resources") or []
+                    if "/" not in one["name"]
+                }
+            except (AttributeError, LookupError, TypeError):
+                raise answers.no_json(self.server, path) from None
             if known:
                 self._resources[api_version] = known
         return known
@@ -120,7 +124,10 @@ class Cluster:
         path = self.path(resource, namespace)
         while True:
             page = self.raw(f"{path}?{urlencode(query)}")
-            found += page.get("items") or []
+            items = page.get("items") or [] if isinstance(page, dict) else None
+            if not isinstance(items, list) or not all(isinstance(one, dict) for one in items):
+                raise answers.no_json(self.server, path)
+            found += items
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
                 break

@@ -109,6 +109,10 @@ def connection_problem(error: Exception, asked: Asked) -> ClusterProblem:
     )
 
 
+_OF_CERTIFICATES = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE")
+"""What an alert by which a server refuses a client's certificate has in its name (RFC 8446, 6.2)."""
+
+
 def _tls_problem(text: str, server: str) -> ClusterProblem:
     if "CERTIFICATE_VERIFY_FAILED" in text:
         if "Hostname mismatch" in text or "IP address mismatch" in text:
@@ -125,11 +129,16 @@ def _tls_problem(text: str, server: str) -> ClusterProblem:
         return KubeconfigProblem(
             f"{server} does not speak TLS", help="is `server` in the kubeconfig an API server's address?"
         )
-    if "ALERT" in text:
+    alert = re.search(r"ALERT_(\w+)", text)
+    if alert and any(word in alert[1] for word in _OF_CERTIFICATES):
         return CredentialsRefused(
             f"the API server {server} refuses the client certificate", help="fetch the kubeconfig again"
         )
-    return Unreachable(f"the API server {server} cannot be reached: the TLS connection broke", help=CONTEXTS)
+    # Any other alert ends this one connection: a new one may do.
+    why = f" ({alert[1].lower().replace('_', ' ')})" if alert else ""
+    return Unreachable(
+        f"the API server {server} cannot be reached: the TLS connection broke{why}", help=CONTEXTS
+    )
 
 
 def timed_out(asked: Asked) -> TimedOut:
@@ -162,9 +171,9 @@ def is_namespace_missing(body: bytes, path: str) -> bool:
 
 
 def no_json(server: str, path: str) -> ServerFailed:
-    """The answer was no JSON: a login page, a proxy."""
+    """The answer was no JSON, or none of an API server: a login page, a proxy, another program."""
     return ServerFailed(
-        f"{server} answered GET {shown(path)} with what is no JSON",
+        f"{server} answered GET {shown(path)} with what is no JSON of an API server",
         help="is `server` in the kubeconfig an API server's address?",
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from homeport.cluster.client_answers import Whole
 from homeport.cluster.client_config import shown
-from homeport.cluster.errors import KubeconfigProblem
+from homeport.cluster.errors import CredentialsRefused, KubeconfigProblem
 
 CONNECTIONS = 16
 """Connections that are kept open: as many as requests are sent at a time."""
@@ -79,7 +79,11 @@ class Pool:
             retries=False,
             redirect=False,
         )
-        return Whole(reply.status, reply.data, reply.headers)
+        data = reply.data
+        if reply.status >= 300 and (key := headers.get("Authorization", "").removeprefix("Bearer ")):
+            # Some proxies repeat what they refuse; nothing of that is to stand in a message.
+            data = data.replace(key.encode(), b"(hidden)")
+        return Whole(reply.status, data, reply.headers)
 
     def open(self, path: str, connect_s: float, read_s: float) -> Any:
         """Open an answer that is read line by line."""
@@ -101,6 +105,12 @@ class Pool:
         found = {"Accept": accept, "User-Agent": f"homeport/{__version__}"}
         # Asking for the key renews it where it has expired and the kubeconfig names a plugin.
         key = self._settings.get_api_key_with_prefix("BearerToken", alias="authorization")
+        if key and not (key.isascii() and key.isprintable()):
+            # The HTTP client's own complaint would quote it.
+            raise CredentialsRefused(
+                "the kubeconfig's token cannot be sent: it holds a line break or another character that no token has",
+                help="log in again with your cloud's CLI, then look whether `kubectl get namespaces` works",
+            )
         if key:
             found["Authorization"] = key
         return found

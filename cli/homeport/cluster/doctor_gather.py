@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from homeport.cluster.client import Cluster
+from homeport.cluster.client_answers import no_json
 from homeport.cluster.doctor_inputs import named_secrets
 from homeport.cluster.doctor_queries import queries, series_of
 from homeport.cluster.doctor_rights import VERBS, group_of
@@ -90,6 +91,8 @@ def gather(case: Case, cluster: Cluster, *, live: bool) -> Facts:
     space = case.facts.namespace
     asked = Gathering(cluster=cluster)
     version = cluster.raw("/version")  # the first question: whoever cannot be reached fails here
+    if not isinstance(version, dict):
+        raise no_json(cluster.server, "/version")
     served = _served(asked, case)
     wanted = dict(ALWAYS)
     wanted |= {kind: where for kind, where in OPTIONAL.items() if kind in served.get(where[0], {})}
