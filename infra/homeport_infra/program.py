@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pulumi
 
-from homeport.errors import HomeportError
+from homeport.errors import HomeportError, SpecError
 from homeport.manifests.prerequisites import Chart, prerequisites
 from homeport.manifests.provisioning import NODES
 from homeport.manifests.render import documents
@@ -57,6 +57,10 @@ def told() -> Iterator[None]:
     """Raise what is wrong as Pulumi's RunError: the engine then prints its sentence, and no traceback."""
     try:
         yield
+    except SpecError as error:
+        from homeport.spec.problems import describe_all
+
+        raise pulumi.RunError("\n".join(describe_all(error))) from error
     except HomeportError as error:
         advice = getattr(error, "help", None)
         raise pulumi.RunError(f"{error}; {advice}" if advice else str(error)) from error

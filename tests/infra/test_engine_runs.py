@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,7 @@ def test_a_stack_lives(engine: Engine, bed: Testbed, name: str) -> None:
     assert again["bill"]["change_usd_per_month"] in (0, None)
     assert again["steps"] == []
 
+    engine.run("diff", "-f", spec)
     bed.kubectl("scale", "deployment", "tiny", "-n", name, "--replicas=0")
     bed.kubectl("label", "service", "tiny", "-n", name, "app.kubernetes.io/part-of=mine", "--overwrite")
     assert "changed by others" not in engine.run("preview", "-f", spec)
@@ -110,6 +112,37 @@ def test_a_destroy_keeps_the_weights_until_it_is_told(engine: Engine, bed: Testb
     assert bed.kubectl("get", "namespace", name, "--ignore-not-found") == ""
 
 
+def test_the_preview_says_of_each_change_what_it_does(engine: Engine, bed: Testbed, name: str) -> None:
+    """Replica range, adapter and model change in place; what is scaled on is the autoscaler's, and no pod restarts for it."""
+    text = (
+        engine.spec(name).read_text().replace("    scaling: {by: none}\n", "").replace("max: 1}", "max: 2}")
+    )
+    spec = engine.folder / "changes.yaml"
+    spec.write_text(text)
+    engine.run("up", "-f", str(spec), "--yes")
+
+    def steps(changed: str) -> dict[str, dict[str, Any]]:
+        spec.write_text(changed)
+        found = engine.answer("preview", "-f", str(spec))["stack"]["steps"]
+        return {step["resource"].split()[0]: step for step in found}
+
+    ranged = steps(text.replace("max: 2}", "max: 3}"))
+    assert ranged["ScaledObject"]["change"] == "in place"
+    assert "most replicas 2 → 3" in ranged["ScaledObject"]["why"]
+    assert all(step["away"] is None for step in ranged.values())
+    adapter = "    adapters: [{name: faq, source: example/faq-lora, rank: 16}]\n"
+    adapted = steps(text.replace("    replicas:", f"{adapter}    replicas:"))["Deployment"]
+    assert (adapted["operation"], adapted["change"]) == ("update", "in place")
+    assert "the engine's arguments" in adapted["why"]
+    assert adapted["away"].startswith("the only replica is away for about")
+    assert adapted["away_s"] > 0
+    model = steps(text.replace("Qwen2.5-0.5B-Instruct", "Qwen2.5-1.5B-Instruct"))["Deployment"]
+    assert (model["operation"], model["change"]) == ("update", "in place")
+    assert model["away_s"] > 0
+    renamed = steps(text.replace("name: tiny", "name: small"))["Deployment"]
+    assert renamed["change"] in ("new", "removed")
+
+
 def test_two_stacks_do_not_touch_each_other(engine: Engine, bed: Testbed, name: str) -> None:
     one = str(engine.spec(name))
     engine.run("up", "-f", one, "--yes", "--stack", "one")
@@ -131,7 +164,10 @@ def test_what_kubectl_made_is_adopted(engine: Engine, bed: Testbed, name: str) -
         bed.kubectl("apply", "-f", str(engine.folder / "out"), "-R", check=False)
     before = bed.json("get", "deployment", "tiny", "-n", name)["metadata"]["uid"]
     assert "already exists" in engine.run("up", "-f", spec, "--yes", code=3)
-    engine.run("up", "-f", spec, "--yes", "--adopt")
+    adopted = engine.answer("up", "-f", spec, "--yes", "--adopt")
+    assert adopted["bill"]["because"] == ["tiny: new, 1 replica"], (
+        "a run that failed has not changed the bill"
+    )
     assert bed.json("get", "deployment", "tiny", "-n", name)["metadata"]["uid"] == before
 
 
