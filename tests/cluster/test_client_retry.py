@@ -1,8 +1,10 @@
 """What is sent again, and for how long."""
 
 import pytest
+from urllib3.exceptions import SSLError
 
 from homeport.cluster import client_retry
+from homeport.cluster.client_answers import Asked, connection_problem
 from homeport.cluster.client_retry import Outage
 from homeport.cluster.errors import ClusterProblem, CredentialsRefused, TimedOut, Unreachable
 
@@ -43,3 +45,23 @@ def test_a_server_that_came_back_may_be_late(clock: list[float]) -> None:
 
 def test_what_a_person_has_to_repair_is_told_at_once(clock: list[float]) -> None:
     assert Outage(20).pause(CredentialsRefused("x")) is None
+
+
+@pytest.mark.parametrize(
+    ("alert", "kind", "word"),
+    [
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", CredentialsRefused, "client certificate"),
+        ("TLSV1_ALERT_UNKNOWN_CA", CredentialsRefused, "client certificate"),
+        ("SSLV3_ALERT_BAD_RECORD_MAC", Unreachable, "bad record mac"),
+        ("TLSV1_ALERT_INTERNAL_ERROR", Unreachable, "internal error"),
+        ("UNEXPECTED_EOF_WHILE_READING", Unreachable, "the TLS connection broke"),
+    ],
+)
+def test_only_an_alert_about_certificates_is_about_the_kubeconfig(
+    alert: str, kind: type[ClusterProblem], word: str
+) -> None:
+    """Any other ends one connection, and is sent again."""
+    asked = Asked(server="https://x", method="GET", path="/version", body=None)
+    problem = connection_problem(SSLError(f"[SSL: {alert}] said so (_ssl.c:1006)"), asked)
+    assert type(problem) is kind
+    assert word in str(problem)
