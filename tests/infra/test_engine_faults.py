@@ -15,10 +15,8 @@ pytest.importorskip("pulumi")
 
 from tests.infra.engine import Engine, cli_of, finish, kill, until
 from tests.testbed.cluster import Testbed
-from tests.testbed.fixtures import cluster_under_test, testbed
 from tests.testbed.nodes import cpu
 
-__all__ = ["cluster_under_test", "testbed"]
 pytestmark = pytest.mark.cluster
 NODE = "fault-cpu"
 

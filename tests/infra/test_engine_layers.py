@@ -13,10 +13,8 @@ pytest.importorskip("pulumi")
 
 from tests.infra.engine import Engine
 from tests.testbed.cluster import Testbed
-from tests.testbed.fixtures import cluster_under_test, testbed
 from tests.testbed.nodes import cpu, of_instance
 
-__all__ = ["cluster_under_test", "testbed"]
 pytestmark = pytest.mark.cluster
 CPU, GPU = "layers-cpu", "layers-gpu"
 SPEC = """version: 1

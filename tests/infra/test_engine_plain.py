@@ -19,10 +19,8 @@ pytest.importorskip("pulumi")
 from tests.commands.shell import ROOT
 from tests.infra.engine import PATIENCE_S, Engine
 from tests.testbed.cluster import Testbed
-from tests.testbed.fixtures import cluster_under_test, testbed
 from tests.testbed.nodes import cpu
 
-__all__ = ["cluster_under_test", "testbed"]
 pytestmark = pytest.mark.cluster
 NODE = "plain-cpu"
 HOST = "pulumi-language-python"
