@@ -203,3 +203,26 @@ def test_rounding_a_small_threshold_asks_for_no_further_replicas(model, carries,
     assert made.threshold.value >= max(1, exact * share)
     assert carries == 1 or made.threshold.value <= exact
     assert ("at least 1" in made.threshold.why) == (exact < 1)
+
+
+@pytest.mark.parametrize(
+    ("wake", "says"),
+    [
+        ("sum(rq_active) # of the gateway", "comment"),
+        ("sum(rq_active", "brackets"),
+        ("1", "a number"),
+        ("sum(rq_active{path=\"/#(\",job='['})", None),
+        ("up", None),
+    ],
+)
+def test_a_signal_must_be_fit_to_stand_in_the_triggers_query(model, wake, says) -> None:
+    spec = msgspec.structs.replace(model.spec, replicas=Replicas(min=0))
+    zero = changed(msgspec.structs.replace(model, spec=spec, replicas_min=0), scaling={"wake": wake})
+    if says is None:
+        assert scaling.scaling(zero).wake == wake
+        return
+    with pytest.raises(SpecError) as refused:
+        scaling.scaling(zero)
+    (problem,) = refused.value.problems
+    assert problem.path == ("scaling", "wake")
+    assert says in problem.message

@@ -1,6 +1,7 @@
 """Overrides of the autoscaler's figures that cannot work."""
 
 import math
+import re
 
 from homeport.errors import Problem
 from homeport.planning.scaling_types import TOLERANCE, Scaling, number
@@ -73,7 +74,21 @@ def impossible(model: ModelPlan, made: Scaling) -> list[Problem]:
                 f"{own[0]} comes from the replicas themselves, and is gone while none runs",
                 "a gateway's metric, such as Envoy's envoy_http_downstream_rq_active",
             )
+        if odd := _no_part(made.wake):
+            add("wake", odd, "one expression of PromQL, which has series")
     return found
+
+
+def _no_part(query: str) -> str | None:
+    """Why a query cannot stand inside of another one, as the trigger has it; None: nothing is seen that forbids it."""
+    bare = re.sub(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|`[^`]*`', "", query)
+    if "#" in bare:
+        return "a comment would hide the rest of the trigger's query"
+    if any(bare.count(a) != bare.count(b) for a, b in ("()", "[]", "{}")):
+        return "its brackets do not match"
+    if not re.search(r"[A-Za-z_{]", bare):
+        return "it is a number and never changes"
+    return None
 
 
 def in_flight_at_peak(model: ModelPlan) -> float | None:
