@@ -157,9 +157,12 @@ def _served(asked: Gathering, case: Case) -> dict[str, dict[str, str]]:
             continue
         path = f"/apis/{version}" if "/" in version else f"/api/{version}"
         found = asked.ask(f"served {version}", partial(asked.cluster.raw, path, missing_ok=True))
-        served[version] = {
-            r["kind"]: r["name"] for r in (found or {}).get("resources", ()) if "/" not in r["name"]
-        }
+        try:
+            served[version] = {
+                r["kind"]: r["name"] for r in (found or {}).get("resources") or () if "/" not in r["name"]
+            }
+        except (AttributeError, LookupError, TypeError):
+            raise no_json(asked.cluster.server, path) from None
     return served
 
 
