@@ -45,14 +45,16 @@ class Platform(pulumi.ComponentResource):
     def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Register the releases."""
         super().__init__("homeport:index:Platform", name, None, opts)
-        releases = [self._release(chart) for chart in args.charts]
+        releases: list[Any] = []
+        for chart in args.charts:
+            releases.append(self._release(chart, releases[-1:]))
         names = [chart.release for chart in args.charts]
         self.versions = pulumi.Output.all(*(r.version for r in releases)).apply(
             lambda versions: dict(zip(names, versions, strict=True))
         )
         self.register_outputs({"versions": self.versions})
 
-    def _release(self, chart: Chart) -> Any:
+    def _release(self, chart: Chart, before: list[Any]) -> Any:
         # A real release, hooks included: these charts bring CRDs and webhooks.
         from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 
@@ -68,7 +70,7 @@ class Platform(pulumi.ComponentResource):
             timeout=TIMEOUT_S,
             # Models come next, and need the charts' webhooks to answer.
             skip_await=False,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=before),
         )
 
 

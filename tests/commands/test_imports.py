@@ -31,9 +31,14 @@ def test_no_help_imports_anything_heavy() -> None:
     assert not [line for line in lines if line[1:]]
 
 
+# A plain spec, and one whose nodes the stack makes.
+SPECS = ["examples/support.yaml", "tests/corpus/nodes.happy.yaml"]
+
+
+@pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("command", [["plan"], ["render", "-o", "-"]], ids=["plan", "render"])
-def test_planning_and_rendering_import_neither_pulumi_nor_kubernetes(command: list[str]) -> None:
-    args = ["-m", "homeport", *command, "-f", str(ROOT / "examples" / "support.yaml")]
+def test_planning_and_rendering_import_neither_pulumi_nor_kubernetes(command: list[str], spec: str) -> None:
+    args = ["-m", "homeport", *command, "-f", str(ROOT / spec)]
     done = subprocess.run(
         [sys.executable, "-X", "importtime", *args], capture_output=True, text=True, check=True
     )
@@ -41,3 +46,4 @@ def test_planning_and_rendering_import_neither_pulumi_nor_kubernetes(command: li
     tops = {name.partition(".")[0] for name in re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE)}
     assert "homeport" in tops
     assert not tops & {"pulumi", "pulumi_kubernetes", "kubernetes", "huggingface_hub", "jinja2", "grpc"}
+    assert not {name for name in tops if name.startswith(("pulumi", "homeport_infra"))}

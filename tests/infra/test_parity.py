@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("pulumi")
 
+from homeport.manifests.prerequisites import prerequisites
+from homeport.manifests.render import documents
 from homeport.planning import pools
 from homeport.planning.plan import Planner
 from homeport.planning.types import Plan
@@ -84,3 +86,27 @@ def test_each_layer_stands_alone_and_together_they_are_all(by: NodesBy) -> None:
         nodes, platform_, _ = alone
         assert {kind.rpartition(":")[2] for kind, _ in nodes} == (MADE_BY[by] if pools.made(plan) else set())
         assert not platform_
+
+
+ASKS = {
+    "PodMonitor": "kube-prometheus-stack",
+    "ScaledObject": "keda",
+    "HorizontalPodAutoscaler": "prometheus-adapter",
+    "LeaderWorkerSet": "lws",
+}
+"""Kind -> the chart without which a cluster does not know it, or its metrics."""
+
+
+@pytest.mark.parametrize("platform", get_args(Platform))
+def test_the_platform_is_what_the_objects_ask_for_in_the_order_that_render_prints(platform: Platform) -> None:
+    for name, plan in placed(platform, "existing"):
+        rendered = documents(plan)
+        found, _ = run(lambda p=plan: deploy(p, Settings(layers=("platform",))))
+        releases = [r for r in found if r.token == "kubernetes:helm.sh/v3:Release"]
+        charts = [p.chart for p in prerequisites(plan, rendered) if p.chart is not None]
+        assert [r.name for r in releases] == [c.release for c in charts], name
+        assert [r.inputs["version"] for r in releases] == [c.version for c in charts], name
+        asked = {ASKS[d.kind] for d in rendered if d.kind in ASKS}
+        # GKE brings a device plugin of its own.
+        asked |= {"gpu-operator"} if platform != "gke" and any(m.gpu for m in plan.models) else set()
+        assert {c.release for c in charts} == asked, name
