@@ -94,7 +94,7 @@ def test_a_missing_extra_is_named_with_exit_3(command: Path, tmp_path: Path) -> 
     shutil.copy(ROOT / "examples" / "support.yaml", tmp_path / "homeport.yaml")
     answer = run(command, "preview", cwd=tmp_path)
     assert answer.returncode == 3
-    assert "homeport[pulumi]" in answer.stderr
+    assert "pip install '.[pulumi]'" in answer.stderr
     # The plan, the bill and the objects are there all the same.
     assert "a month" in answer.stdout
     assert "apps/v1/Deployment" in answer.stdout

@@ -61,6 +61,11 @@ class EnvironmentProblem(HomeportError):  # noqa: N818 - EnvironmentError is Pyt
         self.help = help
 
 
+def how_to_install(extra: str) -> str:
+    """Say how an extra comes into an installation that was made of the checkout, as the README makes it."""
+    return f"in homeport's checkout: pip install '.[{extra}]', or uv run --no-dev --extra {extra} homeport …"
+
+
 class MissingExtra(EnvironmentProblem):
     """A command needs an optional dependency that is not installed."""
 
@@ -68,6 +73,6 @@ class MissingExtra(EnvironmentProblem):
         """Name the command that was asked for and the extra that brings what it needs."""
         super().__init__(
             f"`homeport {command}` needs the extra '{extra}', which is not installed",
-            help=f"pip install 'homeport[{extra}]'",
+            help=how_to_install(extra),
         )
         self.extra = extra

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from homeport.cluster.errors import CredentialsRefused, KubeconfigProblem
-from homeport.errors import EnvironmentProblem
+from homeport.errors import EnvironmentProblem, how_to_install
 from homeport.text import nearest, one_of
 
 CONTEXTS = "`kubectl config get-contexts` lists the contexts"
@@ -48,7 +48,7 @@ def access(kubeconfig: Path | None, context: str | None) -> Access:
     except ImportError:
         raise EnvironmentProblem(
             "talking to a cluster needs the extra 'cluster', which is not installed",
-            help="pip install 'homeport[cluster]'",
+            help=how_to_install("cluster"),
         ) from None
 
     settings = Configuration()

@@ -134,7 +134,7 @@ class SpecOptions:
         if self.file is None and "--model" not in self.flags:
             if not Path(DEFAULT_FILE).is_file():
                 raise click.UsageError(
-                    f"no spec: give -f FILE, or --model with a workload (there is no {DEFAULT_FILE} here)"
+                    f"no spec: give -f FILE, or --model with a workload (there is no {DEFAULT_FILE} here); `homeport init` writes one"
                 )
             self.file = DEFAULT_FILE
         return self.file is not None
