@@ -102,12 +102,15 @@ def keda(bed: "Testbed") -> Process:
         f"--authentication-kubeconfig={bed.kubeconfig}", f"--authorization-kubeconfig={bed.kubeconfig}",
         environment=environment,
     )  # fmt: skip
-    _api_service(bed, "v1beta1.external.metrics.k8s.io", "keda-metrics-apiserver", "keda", serving)
+    adapter = plane.processes["keda-adapter"]
+    _api_service(bed, adapter, "v1beta1.external.metrics.k8s.io", "keda-metrics-apiserver", "keda", serving)
     return operator
 
 
-def _api_service(bed: "Testbed", name: str, service: str, namespace: str, port: int) -> None:
-    """Join an API server on loopback to the testbed's."""
+def _api_service(
+    bed: "Testbed", process: Process, name: str, service: str, namespace: str, port: int
+) -> None:
+    """Join an API server on loopback, which `process` is, to the testbed's."""
     version, group = name.split(".", 1)
     bed.apply(
         {
@@ -130,7 +133,13 @@ def _api_service(bed: "Testbed", name: str, service: str, namespace: str, port: 
             },
         },
     )
-    bed.kubectl("wait", "--for=condition=Available", f"apiservice/{name}", "--timeout=60s")
+
+    def available() -> bool:
+        process.check()
+        conditions = bed.json("get", "apiservice", name).get("status", {}).get("conditions", [])
+        return any(c["type"] == "Available" and c["status"] == "True" for c in conditions)
+
+    until(available, 60, f"{name} is available", 0.5)
 
 
 def prometheus_operator(bed: "Testbed") -> Process:
@@ -262,13 +271,17 @@ def prometheus_adapter(bed: "Testbed", prometheus_url: str, config: dict[str, An
     process = plane.start(
         "prometheus-adapter", f"--prometheus-url={prometheus_url}", f"--config={file}", f"--secure-port={serving}",
         "--bind-address=127.0.0.1", f"--tls-cert-file={plane.pki / 'tls.crt'}",
-        f"--tls-private-key-file={plane.pki / 'tls.key'}", f"--kubeconfig={bed.kubeconfig}",
+        f"--tls-private-key-file={plane.pki / 'tls.key'}",
         f"--lister-kubeconfig={bed.kubeconfig}", f"--authentication-kubeconfig={bed.kubeconfig}",
         f"--authorization-kubeconfig={bed.kubeconfig}", "--metrics-relist-interval=1s", "--metrics-max-age=1m",
     )  # fmt: skip
     bed.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "monitoring"}})
     if config.get("rules"):
-        _api_service(bed, "v1beta1.custom.metrics.k8s.io", "prometheus-adapter", "monitoring", serving)
+        _api_service(
+            bed, process, "v1beta1.custom.metrics.k8s.io", "prometheus-adapter", "monitoring", serving
+        )
     if config.get("externalRules"):
-        _api_service(bed, "v1beta1.external.metrics.k8s.io", "prometheus-adapter", "monitoring", serving)
+        _api_service(
+            bed, process, "v1beta1.external.metrics.k8s.io", "prometheus-adapter", "monitoring", serving
+        )
     return process
