@@ -226,3 +226,16 @@ def test_a_signal_must_be_fit_to_stand_in_the_triggers_query(model, wake, says) 
     (problem,) = refused.value.problems
     assert problem.path == ("scaling", "wake")
     assert says in problem.message
+
+
+@pytest.mark.parametrize("requests_per_day", [20_000, 90_000, 400_000, 1_500_000, 5_000_000])
+@pytest.mark.parametrize("engine", ["vllm", "trtllm"])
+def test_at_the_planned_peak_the_autoscaler_asks_for_what_the_bill_counts(
+    requests_per_day: int, engine: str
+) -> None:
+    text = SPEC.replace("1000000", str(requests_per_day)) + f"    engine: {engine}\n"
+    model = plan(load(text, "homeport.yaml").spec, base_dir=Path()).models[0]
+    made = scaling.scaling(model)
+    assert made is not None
+    assert made.at_peak is not None
+    assert made.at_peak.value == model.replicas_planned, made.at_peak.why

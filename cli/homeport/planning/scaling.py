@@ -17,6 +17,7 @@ from homeport.planning.scaling_checks import impossible, in_flight_at_peak
 from homeport.planning.scaling_types import TOLERANCE, Scaling, Setting
 from homeport.planning.types import ModelPlan
 from homeport.planning.workload import SECONDS_A_DAY, peak_to_mean
+from homeport.text import counted
 
 SYNC_S = 15
 """Seconds between two looks of the HPA (kube-controller-manager's default sync period)."""
@@ -165,12 +166,17 @@ class _Computed:
             )
         holds = self.planned * capacity.requests_per_s
         share = self.rise * self.reaction.value / holds
+        most, limit = MOST_HEADROOM, f", at most {MOST_HEADROOM:g}"
+        left = self._left_at_peak()
+        if left is not None and left < most:
+            most = left
+            limit = f", at most the {left:.2g} that the planned replicas have left at the peak, after which nothing grows"
         return Setting(
-            value=min(MOST_HEADROOM, share),
+            value=min(most, share),
             unit="of a replica",
             why=f"{self.rise * 60:.3g} requests/s more a minute x {self.reaction.value / 60:.3g} min / "
-            f"{holds:.3g} requests/s of {self.planned} replicas"
-            + (f", at most {MOST_HEADROOM:g}" if share > MOST_HEADROOM else ""),
+            f"{holds:.3g} requests/s of {counted(self.planned, 'replica')}"
+            + (limit if share > most else ""),
             source=self.day,
             assumption=self.day_assumed,
         )
@@ -200,22 +206,40 @@ class _Computed:
         # Running and waiting grow together with the load; what is kept free is a share of both.
         carries = capacity.requests_per_s if self.by_rate else capacity.concurrency
         exact = carries / TOLERANCE * (1 - free)
+        each = (self._load_at_peak() or 0.0) / self.planned
         # An average over replicas need not be whole: rounding 1.8 down to 1 would ask for almost twice the replicas.
         digits = 0 if exact >= WHOLE_FROM else 1
         least = (
             "" if self.by_rate or exact >= 1 else "; at least 1: one request alone asks for no second replica"
         )
+        value = exact if self.by_rate else max(1, math.floor(exact * 10**digits) / 10**digits)
+        if value * TOLERANCE < each <= carries:
+            # Rounded down it would ask for one replica more than the plan buys for the peak.
+            up = math.ceil(exact * 10**digits) / 10**digits
+            value = up if up * TOLERANCE <= carries else math.ceil(exact * 1000) / 1000
         return Setting(
-            value=exact if self.by_rate else max(1, math.floor(exact * 10**digits) / 10**digits),
+            value=value,
             unit=unit,
             why=f"{carries:.3g} within the latency limits / {TOLERANCE:g} (the HPA acts 10 % above) x {1 - free:.3g} "
             f"(growth until a replica is there){least}",
             source="the largest load of a replica above",
         )
 
+    def _load_at_peak(self) -> float | None:
+        """The peak in the signal's unit, on all replicas together."""
+        return self.model.peak_requests_per_s if self.by_rate else in_flight_at_peak(self.real)
+
+    def _left_at_peak(self) -> float | None:
+        """The share of a planned replica that is free at the peak, which the plan has bought enough for."""
+        capacity, load = self.real.capacity, self._load_at_peak()
+        if capacity is None or load is None:
+            return None
+        carries = capacity.requests_per_s if self.by_rate else capacity.concurrency
+        return max(0.0, 1 - load / self.planned / carries)
+
     def _at_peak(self, threshold: float) -> Setting | None:
         """The HPA leaves the planned replicas alone as long as their load is within its tolerance."""
-        load = self.model.peak_requests_per_s if self.by_rate else in_flight_at_peak(self.real)
+        load = self._load_at_peak()
         if load is None:
             return None
         unit = "requests/s" if self.by_rate else "requests in flight"
