@@ -119,7 +119,9 @@ def test_the_hpa_is_called_by_its_name(scene: Scene, cluster: Cluster, capsys: C
     path = f"/apis/apps/v1/namespaces/{scene.namespace}/deployments/tiny/scale?fieldManager=kube-controller-manager"
     scale = cluster.raw(path.split("?")[0])
     scale["spec"]["replicas"] = 4
-    del scale["metadata"]["resourceVersion"]  # the Deployment's controller may have written its status meanwhile
+    del scale["metadata"][
+        "resourceVersion"
+    ]  # the Deployment's controller may have written its status meanwhile
     cluster.raw(path, "PUT", scale)  # what the HPA controller sends
     assert scene.diff() == 1
     assert "@@ spec.replicas @@  taken by the HPA (through scale)" in capsys.readouterr().out

@@ -147,7 +147,9 @@ class Renderer:
     def nodes(self) -> list[Document]:
         """What makes the cluster's nodes, where the spec says that the cluster makes them."""
         return [
-            _document(_shape(Item(kind=kind, stem=f"{kind.lower()}-{value.meta.name}", value=value)), None, None)
+            _document(
+                _shape(Item(kind=kind, stem=f"{kind.lower()}-{value.meta.name}", value=value)), None, None
+            )
             for kind, value in provisioning.objects(self.plan)
         ]
 

@@ -175,8 +175,7 @@ class _Computed:
             value=min(most, share),
             unit="of a replica",
             why=f"{self.rise * 60:.3g} requests/s more a minute x {self.reaction.value / 60:.3g} min / "
-            f"{holds:.3g} requests/s of {counted(self.planned, 'replica')}"
-            + (limit if share > most else ""),
+            f"{holds:.3g} requests/s of {counted(self.planned, 'replica')}" + (limit if share > most else ""),
             source=self.day,
             assumption=self.day_assumed,
         )
