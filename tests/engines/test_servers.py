@@ -291,3 +291,9 @@ def test_the_simulator_keeps_the_time_of_the_planned_model() -> None:
     assert "--ttft-ms=233.5" in args
     assert "--tpot-ms=24.0" in args
     assert not any(a.startswith("--ttft-ms") for a in server(release("simulator"), PLAIN).args)
+
+
+@EACH
+def test_one_rank_leaves_a_small_machine_its_memory(one: Release) -> None:
+    """8 GiB for the processes of one GPU and /dev/shm must fit the 16 GiB of the smallest GPU machines."""
+    assert server(one, PLAIN).shm_gib <= 2

@@ -170,5 +170,5 @@ def drain(launch: Launch) -> Drain:
 
 def shm_gib(launch: Launch) -> int:
     """Size of /dev/shm, GiB: vLLM's Kubernetes guide gives 2; message queues and NCCL of more ranks need some more."""
-    ranks = launch.tensor_parallel_size * launch.pipeline_parallel_size // launch.nodes
-    return 2 if ranks <= 1 else 4 if ranks <= 4 else 8
+    ranks = common.ranks_of_a_node(launch)
+    return common.SHM_OF_ONE_RANK_GIB if ranks <= 1 else 4 if ranks <= 4 else 8
