@@ -3,12 +3,18 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from homeport_infra.aks_cluster import AksCluster, AksClusterArgs
+    from homeport_infra.eks_cluster import EksCluster, EksClusterArgs
     from homeport_infra.gke_cluster import GkeCluster, GkeClusterArgs
     from homeport_infra.model_server import ModelServer, ModelServerArgs
     from homeport_infra.node_pool import GpuNodePool, GpuNodePoolArgs
     from homeport_infra.platform import Platform, PlatformArgs
 
 __all__ = [
+    "AksCluster",
+    "AksClusterArgs",
+    "EksCluster",
+    "EksClusterArgs",
     "GkeCluster",
     "GkeClusterArgs",
     "GpuNodePool",
@@ -19,6 +25,8 @@ __all__ = [
     "PlatformArgs",
 ]
 _HOMES = {
+    "AksCluster": "aks_cluster",
+    "EksCluster": "eks_cluster",
     "GkeCluster": "gke_cluster",
     "GpuNodePool": "node_pool",
     "ModelServer": "model_server",

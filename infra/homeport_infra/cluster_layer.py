@@ -1,7 +1,7 @@
 """The layer `cluster`: the GPU nodes of a plan, as node pools of its cloud or as objects that make the cluster add them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pulumi
 
@@ -15,23 +15,37 @@ from homeport_infra.node_pool import GpuNodePool, GpuNodePoolArgs
 from homeport_infra.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from homeport_infra.aks_cluster import AksCluster
+    from homeport_infra.eks_cluster import EksCluster
     from homeport_infra.gke_cluster import GkeCluster
+
+    MadeCluster = GkeCluster | EksCluster | AksCluster
 
 
 def node_pools(
-    plan: Plan, settings: Settings, opts: pulumi.ResourceOptions | None = None
+    plan: Plan,
+    settings: Settings,
+    opts: pulumi.ResourceOptions | None = None,
+    made: "MadeCluster | None" = None,
 ) -> list[GpuNodePool]:
-    """Register the pools of a plan. Raises SettingsError where their cluster has no name."""
+    """Register the pools of a plan, in the cluster that was `made` or one that stands.
+
+    Raises SettingsError where their cluster has no name.
+    """
     cluster = settings.cluster or plan.spec.target.nodes.cluster
     if not cluster:
         raise SettingsError(
             "node pools need the name of their cluster",
             help="set target.nodes.cluster in the spec, or homeport:cluster in the stack",
         )
-    return [
-        GpuNodePool(f"gpu-{pool.instance_type}", pool_args(plan, pool, settings, cluster), opts)
-        for pool in pools.made(plan)
-    ]
+    found: list[GpuNodePool] = []
+    for pool in pools.made(plan):
+        args = pool_args(plan, pool, settings, cluster)
+        if made is not None and args.platform == "eks":
+            eks = cast("EksCluster", made)
+            args.subnets, args.node_role = eks.subnets, eks.node_role
+        found.append(GpuNodePool(f"gpu-{pool.instance_type}", args, opts))
+    return found
 
 
 def pool_args(plan: Plan, pool: Pool, settings: Settings, cluster: str) -> GpuNodePoolArgs:
@@ -83,15 +97,34 @@ def provisioners(
     return made, documents
 
 
-def made_cluster(plan: Plan, settings: Settings) -> "GkeCluster":
-    """Register the cluster itself. Raises SettingsError without a name, MissingExtra without the cloud's package."""
+def made_cluster(plan: Plan, settings: Settings) -> "MadeCluster":
+    """Register the cluster itself.
+
+    Raises SettingsError without a name, and on AKS without a resource group; MissingExtra without the cloud's package.
+    """
     name = settings.cluster or plan.spec.target.nodes.cluster
     if not name:
         raise SettingsError(
             "a new cluster needs a name",
             help="set homeport:cluster in the stack, or target.nodes.cluster in the spec",
         )
+    location = settings.location or region_of(plan.spec.target) or ""
+    if plan.spec.target.platform == "eks":
+        from homeport_infra.eks_cluster import EksCluster, EksClusterArgs
+
+        return EksCluster(
+            "cluster", EksClusterArgs(name=name, subnets=settings.subnets, node_role=settings.node_role)
+        )
+    if plan.spec.target.platform == "aks":
+        from homeport_infra.aks_cluster import AksCluster, AksClusterArgs
+
+        if not settings.resource_group:
+            raise SettingsError(
+                "a new cluster of AKS needs a resource group", help="set homeport:resourceGroup"
+            )
+        return AksCluster(
+            "cluster", AksClusterArgs(name=name, resource_group=settings.resource_group, location=location)
+        )
     from homeport_infra.gke_cluster import GkeCluster, GkeClusterArgs
 
-    location = settings.location or region_of(plan.spec.target) or ""
     return GkeCluster("cluster", GkeClusterArgs(name=name, location=location))

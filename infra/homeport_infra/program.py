@@ -100,7 +100,7 @@ def deploy(plan: Plan, settings: Settings) -> Deployed:
     if "cluster" in layers:
         if plan.spec.target.nodes.by == "node_pools":
             waits = pulumi.ResourceOptions(depends_on=[cluster] if cluster else None)
-            pools = node_pools(plan, settings, waits)
+            pools = node_pools(plan, settings, waits, cluster)
         made, used = provisioners(rendered, _on(provider, []))
         before += [*pools, *made]
         registered += used
@@ -135,10 +135,15 @@ def check(settings: Settings, layers: tuple[Layer, ...], plan: Plan) -> None:
             "a cluster is named for new node pools, and the spec says that its nodes exist",
             help="write target.nodes: {by: node_pools} in the spec, or name no cluster",
         )
-    if settings.create_cluster and platform != "gke":
+    if settings.create_cluster and platform not in ("gke", "eks", "aks"):
         raise SettingsError(
-            f"homeport makes no cluster of {platform}: it makes those of gke",
-            help="make it with the cloud's own tools, and leave createCluster out",
+            f"homeport makes no cluster of {platform}: it makes those of gke, eks and aks",
+            help="make it with tools of your own, and leave createCluster out",
+        )
+    if settings.create_cluster and by in ("karpenter", "auto_provisioning"):
+        raise SettingsError(
+            f"a cluster that homeport makes has no {by.replace('_', ' ')}, and the spec wants its nodes from there",
+            help="write target.nodes: {by: node_pools} in the spec, or make the cluster yourself",
         )
     for name, layer, stack in (
         ("clusterStack", "cluster", settings.cluster_stack),

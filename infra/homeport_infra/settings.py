@@ -24,7 +24,8 @@ class SettingsError(HomeportError):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """One stack. Empty texts mean "not given".
 
-    `create_cluster` makes the cluster itself too (GKE only), under the name `cluster`.
+    `create_cluster` makes the cluster itself too (GKE, EKS, AKS), under the name `cluster`; on EKS in `subnets`, else in the
+    account's default VPC, with `node_role`, else a role of its own.
 
     `layers` None: the models, and the nodes where the spec says that homeport makes them. `cluster` and `location`
     (region or zone) name the cluster that gets the node pools; the spec's `target.nodes.cluster` and `target.region`

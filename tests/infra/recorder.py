@@ -20,7 +20,25 @@ COMPUTED: dict[str, dict[str, Any]] = {
     "gcp:container/cluster:Cluster": {
         "endpoint": "192.0.2.1",
         "masterAuth": {"clusterCaCertificate": "Y2E=", "clientKey": "", "clientCertificate": ""},
-    }
+    },
+    "eks:index:Cluster": {
+        "core": {"subnetIds": ["subnet-default"], "vpcId": "vpc-default"},
+        "kubeconfigJson": '{"kind": "Config"}',
+    },
+    "aws:iam/role:Role": {"arn": "arn:aws:iam::123456789012:role/made", "name": "made"},
+    # Azure gives the resource the name that the program asked for.
+    "azure-native:containerservice:ManagedCluster": {"name": "ml", "location": "westeurope"},
+}
+
+# What a provider's functions answer, by the end of their token.
+ANSWERS: dict[str, dict[str, Any]] = {
+    "getProject": {"projectId": "my-project"},
+    "getRegion": {"region": "us-east-1"},
+    "getSubnet": {"vpcId": "vpc-given"},
+    # {"kind": "Config"}
+    "listManagedClusterUserCredentials": {
+        "kubeconfigs": [{"name": "clusterUser", "value": "eyJraW5kIjogIkNvbmZpZyJ9"}]
+    },
 }
 
 
@@ -50,7 +68,7 @@ class Recorder(mocks.Mocks):
         return f"{args.name}-id", {**args.inputs, **computed}
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
-        return {"projectId": "my-project"} if args.token.endswith("getProject") else {}
+        return ANSWERS.get(args.token.rpartition(":")[2], {})
 
 
 def normal(value: Any) -> Any:

@@ -4,6 +4,8 @@ import importlib
 import inspect
 import json
 import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,14 @@ pytest.importorskip("pulumi_gcp")
 import pulumi
 
 import homeport_infra
+from homeport.errors import MissingExtra
 from homeport.manifests.prerequisites import LWS
 from homeport.manifests.render import documents
 from homeport_infra import (
+    AksCluster,
+    AksClusterArgs,
+    EksCluster,
+    EksClusterArgs,
     GkeCluster,
     GkeClusterArgs,
     GpuNodePool,
@@ -35,6 +42,8 @@ from tests.infra.test_program import planned
 
 # Part of every URN: a change replaces everything that stands. With an alias in the component, it may be added to, never edited.
 FROZEN = {
+    "AksCluster": "homeport:index:AksCluster",
+    "EksCluster": "homeport:index:EksCluster",
     "GkeCluster": "homeport:index:GkeCluster",
     "GpuNodePool": "homeport:index:GpuNodePool",
     "ModelServer": "homeport:index:ModelServer",
@@ -117,6 +126,23 @@ def test_a_new_cluster_keeps_its_nodes_private_and_its_kubeconfig_holds_no_secre
     assert made["clusters"][0]["cluster"]["server"] == "https://192.0.2.1"
     assert made["users"][0]["user"]["exec"]["command"] == "gke-gcloud-auth-plugin"
     assert set(made["users"][0]["user"]) == {"exec"}
+
+
+@pytest.mark.parametrize(
+    ("platform", "package", "extra"),
+    [("eks", "pulumi_eks", "aws"), ("aks", "pulumi_azure_native", "azure")],
+)
+def test_a_new_cluster_without_its_package_names_the_extra(
+    platform: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    made: dict[str, Callable[[], Any]] = {
+        "eks": lambda: EksCluster("cluster", EksClusterArgs(name="ml")),
+        "aks": lambda: AksCluster("cluster", AksClusterArgs(name="ml", resource_group="group")),
+    }
+    with pytest.raises(MissingExtra) as missing:
+        run(made[platform])
+    assert missing.value.extra == extra
 
 
 def test_values_are_nested_as_helm_nests_them() -> None:

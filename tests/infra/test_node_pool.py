@@ -14,6 +14,7 @@ with warnings.catch_warnings():
     # The package is loaded when it is first used, and warns of classes of its own that are deprecated.
     warnings.simplefilter("ignore", DeprecationWarning)
     assert pytest.importorskip("pulumi_aws").ec2.LaunchTemplate
+    pytest.importorskip("pulumi_eks")
 pytest.importorskip("pulumi_azure_native")
 
 from homeport.manifests import disks, provisioning
@@ -306,3 +307,80 @@ def test_children_belong_to_the_component() -> None:
     kinds: list[Registered] = [r for r in found if r.token == "homeport:index:GpuNodePool"]
     assert len(kinds) == 1
     assert list(exported["nodePools"]) == [kinds[0].name]
+
+
+def new_cluster(
+    platform: str, settings: Settings, plan: Plan | None = None
+) -> tuple[list[Registered], dict[str, Any]]:
+    made = msgspec.structs.replace(settings, create_cluster=True)
+    return run(lambda: deploy(plan or planned(platform), made))
+
+
+def of(found: list[Registered], token: str) -> list[dict[str, Any]]:
+    return [r.inputs for r in found if r.token == token]
+
+
+def test_a_new_cluster_of_eks_hands_its_subnets_and_its_role_to_the_groups() -> None:
+    found, exported = new_cluster("eks", Settings(layers=("cluster",)))
+    assert [typed.strangers(r) for r in typed.clouds(found)] == [[]] * len(typed.clouds(found))
+    (cluster,) = of(found, "eks:index:Cluster")
+    assert cluster["name"] == "ml"
+    assert "vpcId" not in cluster
+    assert "subnetIds" not in cluster, "the provider takes the default VPC"
+    assert cluster["endpointPrivateAccess"]
+    assert cluster["skipDefaultNodeGroup"]
+    assert cluster["createOidcProvider"]
+    assert cluster["vpcCniOptions"]["enableNetworkPolicy"] is True, "or NetworkPolicies are not enforced"
+    groups = of(found, TOKENS["eks"])
+    assert len(groups) == 2
+    for group in groups:
+        assert group["clusterName"] == "ml"
+        assert group["subnetIds"] == ["subnet-default"]
+        assert group["nodeRoleArn"] == "arn:aws:iam::123456789012:role/made"
+    (system,) = [group for group in groups if "taints" not in group]
+    assert system["scalingConfig"]["minSize"] >= 1
+    attached = of(found, "aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+    assert {one["role"] for one in attached} == {"made"}
+    assert len(attached) == 3
+    (provider,) = of(found, "pulumi:providers:kubernetes")
+    assert provider["kubeconfig"] == {"secret": '{"kind": "Config"}'}
+    assert exported["kubeconfig"] == '{"kind": "Config"}'
+
+
+def test_a_new_cluster_of_eks_takes_what_is_given() -> None:
+    found, _ = new_cluster("eks", EKS)
+    assert [typed.strangers(r) for r in typed.clouds(found)] == [[]] * len(typed.clouds(found))
+    (cluster,) = of(found, "eks:index:Cluster")
+    assert (cluster["vpcId"], cluster["subnetIds"]) == ("vpc-given", list(EKS.subnets))
+    assert not of(found, "aws:iam/role:Role")
+    for group in of(found, TOKENS["eks"]):
+        assert (group["subnetIds"], group["nodeRoleArn"]) == (list(EKS.subnets), EKS.node_role)
+
+
+def test_a_new_cluster_of_aks_has_a_system_pool_and_a_secret_kubeconfig() -> None:
+    found, exported = new_cluster("aks", SETTINGS["aks"])
+    assert [typed.strangers(r) for r in typed.clouds(found)] == [[]] * len(typed.clouds(found))
+    (cluster,) = of(found, "azure-native:containerservice:ManagedCluster")
+    assert cluster["resourceName"] == "ml"
+    assert cluster["resourceGroupName"] == "group"
+    assert cluster["identity"] == {"type": "SystemAssigned"}
+    assert cluster["networkProfile"]["networkPolicy"] == "cilium", "or NetworkPolicies are not enforced"
+    (system,) = cluster["agentPoolProfiles"]
+    assert system["mode"] == "System"
+    assert system["enableNodePublicIP"] is False
+    (gpus,) = of(found, TOKENS["aks"])
+    assert gpus["resourceName"] == "ml"
+    (provider,) = of(found, "pulumi:providers:kubernetes")
+    assert provider["kubeconfig"] == {"secret": '{"kind": "Config"}'}
+    assert exported["kubeconfig"] == '{"kind": "Config"}'
+
+
+def test_a_new_cluster_of_aks_needs_a_resource_group() -> None:
+    with pytest.raises(SettingsError, match="needs a resource group"):
+        new_cluster("aks", Settings(layers=("cluster",)))
+
+
+@pytest.mark.parametrize(("platform", "by"), [("eks", "karpenter"), ("aks", "auto_provisioning")])
+def test_a_new_cluster_adds_no_nodes_by_itself(platform: str, by: str) -> None:
+    with pytest.raises(SettingsError, match=f"has no {by.replace('_', ' ')}"):
+        new_cluster(platform, SETTINGS[platform], planned(platform, by=by))

@@ -19,6 +19,12 @@ CLASSES = {
     "aws:eks/cluster:Cluster": ("pulumi_aws.eks.cluster", "ClusterArgs"),
     "aws:eks/nodeGroup:NodeGroup": ("pulumi_aws.eks.node_group", "NodeGroupArgs"),
     "aws:ec2/launchTemplate:LaunchTemplate": ("pulumi_aws.ec2.launch_template", "LaunchTemplateArgs"),
+    "aws:iam/role:Role": ("pulumi_aws.iam.role", "RoleArgs"),
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": (
+        "pulumi_aws.iam.role_policy_attachment",
+        "RolePolicyAttachmentArgs",
+    ),
+    "eks:index:Cluster": ("pulumi_eks.cluster", "ClusterArgs"),
     "azure-native:containerservice:AgentPool": (
         "pulumi_azure_native.containerservice.agent_pool",
         "AgentPoolArgs",
@@ -32,7 +38,7 @@ CLASSES = {
 
 def clouds(found: Sequence[Registered]) -> list[Registered]:
     """The resources of clouds among those that were registered."""
-    return [r for r in found if r.token.partition(":")[0] in ("gcp", "aws", "azure-native")]
+    return [r for r in found if r.token.partition(":")[0] in ("gcp", "aws", "eks", "azure-native")]
 
 
 def strangers(resource: Registered) -> list[str]:
