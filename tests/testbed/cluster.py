@@ -18,7 +18,7 @@ from tests.testbed.nodes import Node
 from tests.testbed.processes import Process, until
 
 CRDS = ("keda-crds", "prometheus-operator-crds", "lws-crds", "gateway-api-crds")
-UNUSED = ("alertmanager", "thanosruler", "prometheusagent", "scrapeconfig", "probe")
+UNUSED = ("alertmanager", "thanosruler", "prometheusagent", "scrapeconfig")
 """Kinds that nothing of homeport's uses, and without which the Prometheus operator runs."""
 
 
