@@ -18,7 +18,9 @@ from tests.testbed.build import ensure
 pytestmark = pytest.mark.cluster
 MODELS = 20
 MOST = 1.25
-"""The goal is 1.10 in the wall time of many runs; this is one run's processor time, on a machine that may be busy."""
+"""The goal is 1.10 in the wall time of many runs on a quiet machine; this is processor time on one that may be busy."""
+PAIRS = 3
+"""The least of each is compared: what else runs only ever adds."""
 
 
 def test_homeport_adds_little_to_the_engines_own_time(
@@ -29,5 +31,6 @@ def test_homeport_adds_little_to_the_engines_own_time(
     commands = preview_commands(Path(f"{ROOT / 'cli'}:{ROOT / 'infra'}"), tmp_path, MODELS)
     assert not isinstance(commands, str), commands
     once(commands["engine dicts"])  # writes the bytecode
-    dicts, ours = once(commands["engine dicts"]), once(commands["engine ours"])
-    assert ours[1] < dicts[1] * MOST
+    runs = [(once(commands["engine dicts"])[1], once(commands["engine ours"])[1]) for _ in range(PAIRS)]
+    dicts, ours = (min(times) for times in zip(*runs, strict=True))
+    assert ours < dicts * MOST, runs
