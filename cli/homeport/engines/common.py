@@ -36,6 +36,11 @@ def ranks_of_a_node(launch: Launch) -> int:
     return launch.tensor_parallel_size * launch.pipeline_parallel_size // launch.nodes
 
 
+def shm_gib(launch: Launch, of_several_gib: int) -> int:
+    """Size of /dev/shm, GiB: what the engine's ranks exchange there, or little where there is one."""
+    return of_several_gib if ranks_of_a_node(launch) > 1 else SHM_OF_ONE_RANK_GIB
+
+
 def drain_seconds(launch: Launch) -> int:
     """Seconds for open requests after SIGTERM: as long as 99 of 100 take at the latency limits, or more."""
     return max(LEAST_DRAIN_S, math.ceil(launch.longest_request_s))

@@ -88,7 +88,7 @@ def server(release: Release, launch: Launch) -> Server:
         writable=common.writable(launch, "SGLang's kernels (Triton, Inductor, FlashInfer, DeepGEMM)"),
         worker_args=workers,
         worker_has_http=True,
-        shm_gib=SHM_GIB if common.ranks_of_a_node(launch) > 1 else common.SHM_OF_ONE_RANK_GIB,
+        shm_gib=common.shm_gib(launch, SHM_GIB),
         api_key_variable=KEY_VARIABLE if launch.api_key_env else None,
         warnings=warnings,
     )

@@ -83,7 +83,7 @@ def server(release: Release, launch: Launch) -> Server:
         ),
         writable=common.writable(launch, "compiled kernels and tuning results"),
         files={CONFIG: config(launch)},
-        shm_gib=SHM_GIB if common.ranks_of_a_node(launch) > 1 else common.SHM_OF_ONE_RANK_GIB,
+        shm_gib=common.shm_gib(launch, SHM_GIB),
         warnings=warnings,
     )
 

@@ -170,5 +170,4 @@ def drain(launch: Launch) -> Drain:
 
 def shm_gib(launch: Launch) -> int:
     """Size of /dev/shm, GiB: vLLM's Kubernetes guide gives 2; message queues and NCCL of more ranks need some more."""
-    ranks = common.ranks_of_a_node(launch)
-    return common.SHM_OF_ONE_RANK_GIB if ranks <= 1 else 4 if ranks <= 4 else 8
+    return common.shm_gib(launch, 4 if common.ranks_of_a_node(launch) <= 4 else 8)
