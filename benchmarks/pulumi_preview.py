@@ -19,13 +19,14 @@ PHASED = "phase"
 def objects(spec: Path, file: Path) -> None:
     """Write the objects of a spec's models, one JSON object a line: its model, its phase, itself."""
     from homeport.manifests.render import documents
-    from homeport_infra.manifest import parse
     from homeport_infra.model_server import PHASES
 
     lines = []
     for document in documents(plan(spec)):
         phase = next((i for i, kinds in enumerate(PHASES) if document.kind in kinds), 0)
-        lines.append(msgspec.json.encode({"model": document.model, PHASED: phase, "object": parse(document)}))
+        lines.append(
+            msgspec.json.encode({"model": document.model, PHASED: phase, "object": document.object()})
+        )
     file.write_bytes(b"\n".join(lines))
 
 

@@ -8,7 +8,7 @@ from homeport.planning.hardware import region_of
 from homeport.planning.types import Plan
 from homeport_infra.bill import StackBill
 from homeport_infra.events import Step
-from homeport_infra.manifest import parse, token
+from homeport_infra.manifest import token
 from homeport_infra.policies import Limits, Resource, Violation, check
 from homeport_infra.settings import Settings
 
@@ -29,7 +29,7 @@ def rendered(plan: Plan, settings: Settings, bill: StackBill) -> list[Violation]
     found: list[Resource] = []
     if "models" in settings.layers_of(plan):
         for document in documents(plan):
-            value = parse(document)
+            value = document.object()
             kind = token(value["apiVersion"], value["kind"])
             found.append(Resource(token=kind, name=document.name, inputs=value))
     return check(found, limits(plan, settings, bill))

@@ -10,7 +10,7 @@ from homeport.manifests.types import Document
 from homeport.planning import pools
 from homeport.planning.hardware import region_of
 from homeport.planning.types import Plan, Pool
-from homeport_infra.manifest import Manifest, parse
+from homeport_infra.manifest import Manifest
 from homeport_infra.node_pool import GpuNodePool, GpuNodePoolArgs
 from homeport_infra.settings import Settings, SettingsError
 
@@ -88,7 +88,7 @@ def provisioners(
         waits = pulumi.ResourceOptions(depends_on=list(classes) if document.kind == "NodePool" else None)
         resource = Manifest(
             f"{document.kind.lower()}-{document.name}",
-            parse(document),
+            document.object(),
             pulumi.ResourceOptions.merge(opts, waits),
         )
         made.append(resource)

@@ -6,10 +6,6 @@ from typing import Any
 
 import pulumi
 
-from homeport.errors import Problem, SpecError
-from homeport.manifests.parsing import load
-from homeport.manifests.types import Document
-
 
 def token(api_version: str, kind: str) -> str:
     """Return the provider's type token: `apps/v1`, `Deployment` is `kubernetes:apps/v1:Deployment`, `v1` is `core/v1`."""
@@ -29,7 +25,7 @@ class Manifest(pulumi.CustomResource):
     """One Kubernetes object, exactly as it was rendered.
 
     Typed classes would cost four times as much and change nothing: what is registered is the document. The provider
-    takes misspelt fields in silence, so a document comes here validated (`parse`).
+    takes misspelt fields in silence: what `homeport.manifests` renders is held to the schemas before it comes here.
     """
 
     def __init__(
@@ -42,17 +38,3 @@ class Manifest(pulumi.CustomResource):
             dict(document),
             pulumi.ResourceOptions.merge(pulumi.ResourceOptions(version=provider_version()), opts),
         )
-
-
-def parse(document: Document) -> dict[str, Any]:
-    """Return the object of a rendered document, held to the strict schema of its kind.
-
-    Raises SpecError where it does not hold (then homeport rendered nonsense, and nothing may be registered).
-    """
-    from homeport.manifests.validate import validate
-
-    value: dict[str, Any] = load(document.text)
-    wrong = validate(value)
-    if wrong:
-        raise SpecError([Problem(message=f"{document.path}: {text}") for text in wrong])
-    return value

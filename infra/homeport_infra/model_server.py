@@ -10,7 +10,7 @@ from homeport.manifests.pods import NODE_AND_IMAGE_S
 from homeport.manifests.types import Document
 from homeport.manifests.weights import slowest_download_s
 from homeport.planning.types import ModelPlan
-from homeport_infra.manifest import Manifest, parse
+from homeport_infra.manifest import Manifest
 
 # What has to exist before what: each phase waits for the one before it.
 PHASES = (
@@ -55,7 +55,7 @@ class ModelServer(pulumi.ComponentResource):
             for document in args.documents:
                 if document.kind not in phase:
                     continue
-                value = awaited(args.plan, parse(document))
+                value = awaited(args.plan, document.object())
                 patience = timeouts(args.plan, value)
                 opts = pulumi.ResourceOptions(parent=self, depends_on=list(done), custom_timeouts=patience)
                 made.append(Manifest(f"{name}-{document.kind.lower()}-{document.name}", value, opts))
@@ -104,7 +104,7 @@ def timeouts(plan: ModelPlan, document: Mapping[str, Any]) -> pulumi.CustomTimeo
 def endpoint(plan: ModelPlan, documents: Sequence[Document]) -> str:
     """The URL of the model's API inside the cluster."""
     service = next(d for d in documents if d.kind == "Service" and d.name == plan.spec.name)
-    port = parse(service)["spec"]["ports"][0]["port"]
+    port = service.object()["spec"]["ports"][0]["port"]
     return f"http://{service.name}.{service.namespace}.svc:{port}/v1"
 
 

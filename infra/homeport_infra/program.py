@@ -17,7 +17,7 @@ from homeport.planning.plan import Planner
 from homeport.planning.types import Plan
 from homeport_infra.bill import publish
 from homeport_infra.cluster_layer import made_cluster, node_pools, provisioners
-from homeport_infra.manifest import Manifest, parse
+from homeport_infra.manifest import Manifest
 from homeport_infra.model_server import ModelServer, ModelServerArgs
 from homeport_infra.node_pool import GpuNodePool
 from homeport_infra.platform import Platform, PlatformArgs
@@ -219,7 +219,7 @@ def _models(
     plan: Plan, rendered: Sequence[Document], opts: pulumi.ResourceOptions
 ) -> tuple[list[ModelServer], list[Document]]:
     mine = [d for d in rendered if d.component != NODES]
-    shared = [Manifest(f"namespace-{d.name}", parse(d), opts) for d in mine if d.model is None]
+    shared = [Manifest(f"namespace-{d.name}", d.object(), opts) for d in mine if d.model is None]
     servers = [
         ModelServer(
             model.spec.name,

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from homeport.manifests import parsing
-from homeport.manifests.render import documents
+from homeport.manifests.render import PLACEHOLDER, documents
 
 
 def test_every_document_is_read_as_pyyaml_reads_it(plans) -> None:
@@ -14,6 +14,19 @@ def test_every_document_is_read_as_pyyaml_reads_it(plans) -> None:
     ):
         for document in documents(plans.plan(made)):
             assert parsing.load(document.text) == yaml.safe_load(document.text)
+
+
+@pytest.mark.parametrize("name", ["assistant", "e", "kind", "null", "true", PLACEHOLDER])
+def test_a_document_knows_its_object_without_its_text(plans, name: str) -> None:
+    """Also where a name stands for something else in YAML, or for itself while documents are rendered."""
+    made = plans.spec(
+        "gke", {"name": name, "weights": {"source": "pvc"}, "extra_args": ["--x", f"{name}: 1"]}
+    )
+    found = documents(plans.plan(made))
+    assert len(found) > 5
+    for document in found:
+        assert document.object() == parsing.load(document.text)
+        assert document.object() is not document.object()
 
 
 @pytest.mark.parametrize(

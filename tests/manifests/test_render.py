@@ -604,8 +604,10 @@ def test_any_string_of_a_spec_reaches_the_documents_unchanged(plans, name, args,
         weights=Weights(source="local", path="/" + path, nodes=(path,)),
     )
     made = msgspec.structs.replace(made, models=(model,), observability=Observability(prometheus_url=url))
-    found = {d.kind: (yaml.safe_load(d.text), load(d.text)) for d in render.documents(plans.plan(made))}
-    assert all(one == other for one, other in found.values())
+    found = {
+        d.kind: (yaml.safe_load(d.text), load(d.text), d.object()) for d in render.documents(plans.plan(made))
+    }
+    assert all(one == other == third for one, other, third in found.values())
     server = server_of(found["Deployment"][0])
     assert server["args"][len(server["args"]) - len(args) :] == args
     assert server["env"][-1]["valueFrom"]["secretKeyRef"]["key"] == key

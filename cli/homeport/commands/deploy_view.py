@@ -115,12 +115,11 @@ def preview(
     if output_format == "table":
         out.data("\n" + changes_text(out, made, compared, outcome))
         return
-    from homeport.manifests.parsing import load
     from homeport.manifests.render import documents
     from homeport.planning.output import plan_values
 
     values = plan_values(made)
-    values["objects"] = [load(document.text) for document in documents(made)]
+    values["objects"] = [document.object() for document in documents(made)]
     values["bill"] = bill_values(compared)
     values["policies"] = [_violation(found) for found in violations]
     values["stack"] = None if outcome is None else stack_values(outcome, made)

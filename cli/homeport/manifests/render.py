@@ -88,13 +88,14 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """One rendered object of a model, with PLACEHOLDER for the model's name."""
+    """One rendered object of a model, with PLACEHOLDER for the model's name; `json` is what `text` holds."""
 
     kind: str
     stem: str
     name: str
     namespace: str | None
     text: str
+    json: bytes
 
 
 def namespace_of(plan: Plan) -> str:
@@ -290,10 +291,18 @@ def _shape(item: Item) -> Shape:
     """Render and validate one object."""
     text = TEMPLATES[KINDS[item.kind][1]](item.value)
     meta: Meta = item.value.meta  # type: ignore[attr-defined]
-    errors = validate(load(text))
+    value = load(text)
+    errors = validate(value)
     if errors:
         raise InvalidDocumentError(item.kind, meta.name, errors)
-    return Shape(kind=item.kind, stem=item.stem, name=meta.name, namespace=meta.namespace, text=text)
+    return Shape(
+        kind=item.kind,
+        stem=item.stem,
+        name=meta.name,
+        namespace=meta.namespace,
+        text=text,
+        json=msgspec.json.encode(value),
+    )
 
 
 def _document(shape: Shape, model: str | None, name: str | None) -> Document:
@@ -312,6 +321,8 @@ def _document(shape: Shape, model: str | None, name: str | None) -> Document:
         component=component,
         model=model,
         text=text,
+        json=shape.json,
+        placeholder=None if name is None else PLACEHOLDER,
     )
 
 
