@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HELPS = """
 import contextlib, io, sys
 from homeport.commands.main import BY_NAME, cli
-heavy = {"pulumi", "pulumi_kubernetes", "kubernetes", "huggingface_hub", "jinja2", "yaml", "grpc", "ssl", "asyncio"}
+heavy = {"pulumi", "pulumi_kubernetes", "kubernetes", "huggingface_hub", "jinja2", "yaml", "grpc", "ssl", "asyncio",
+         "msgspec"}
 for name in [None, *BY_NAME]:
     with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):
         cli.main([*([name] if name else []), "--help"], standalone_mode=False)

@@ -3,10 +3,9 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-import msgspec
 
 from homeport.commands.main import INTERRUPTED, common_options, examples, output_option
 from homeport.commands.output import Format, Output
@@ -22,7 +21,7 @@ SEED = 1
 MOST_REQUESTS = 1000
 
 
-class BenchOptions(msgspec.Struct, frozen=True):
+class BenchOptions(NamedTuple):
     """What the command line said about the load."""
 
     name: str | None

@@ -3,17 +3,16 @@
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-import msgspec
 
 if TYPE_CHECKING:
     from homeport.cluster.client import Cluster
 
 
-class ClusterOptions(msgspec.Struct, frozen=True):
-    """What the command line said about the cluster."""
+class ClusterOptions(NamedTuple):
+    """What the command line said about the cluster. (No struct: a help text does not wait for msgspec.)"""
 
     kubeconfig: str | None
     context: str | None

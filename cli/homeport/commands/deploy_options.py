@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-import msgspec
 
 from homeport.commands.choices import NearestChoice
 
@@ -13,8 +12,11 @@ if TYPE_CHECKING:
     from homeport_infra.settings import Settings
 
 
-class StackOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Which stack, what it holds, and how it is worked on. Empty texts mean "not given"."""
+class StackOptions(NamedTuple):
+    """Which stack, what it holds, and how it is worked on. Empty texts mean "not given".
+
+    No struct: a help text does not wait for msgspec.
+    """
 
     stack: str
     backend: str
@@ -89,7 +91,7 @@ def stack_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def wrapped(*args: Any, **values: Any) -> Any:
-        own = {name: values.pop(name) for name in StackOptions.__struct_fields__}
+        own = {name: values.pop(name) for name in StackOptions._fields}
         return command(*args, target=StackOptions(**own), **values)
 
     made: Callable[..., Any] = wrapped

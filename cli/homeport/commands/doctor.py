@@ -6,7 +6,6 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from homeport.commands.clusters import ClusterOptions, cluster_options
 from homeport.commands.main import common_options, examples, output_option
@@ -77,6 +76,8 @@ def _addressed(report: "Report", cluster: ClusterOptions) -> "Report":
         command = re.sub(r"(^|\| )kubectl ", lambda m: f"{m[1]}{kubectl} ", command)
         command = re.sub(r"^helm ", lambda _: f"helm{own.replace('--context', '--kube-context')} ", command)
         return re.sub(r"^homeport (diff|status|doctor)\b", lambda m: f"homeport {m[1]}{own}", command)
+
+    import msgspec
 
     return msgspec.structs.replace(
         report,
