@@ -165,7 +165,7 @@ def test_a_namespace_that_ends(ward: Ward) -> None:
         "POST",
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "held", "finalizers": ["test/held"]}},
     )
-    ward.cluster.delete("v1", "Namespace", ward.namespace)
+    ward.cluster.raw(held, "DELETE")
     try:
         ward.until(lambda: "held" in str(ward.cluster.get("v1", "Namespace", ward.namespace)))
         (fault,) = found(ward.doctor(preflight_only=True), "namespace")

@@ -15,10 +15,10 @@ import pytest
 from homeport.cluster import client as client_module
 from homeport.cluster import diff as diff_module
 from homeport.cluster.client import Cluster, connect
-from homeport.cluster.client_watch import Event, _stream, poll
+from homeport.cluster.client_poll import poll
 from homeport.cluster.diff import compare
 from homeport.cluster.diff_types import Comparison
-from homeport.cluster.errors import ClusterProblem, CredentialsRefused, Gone, Taken
+from homeport.cluster.errors import ClusterProblem, CredentialsRefused, Taken
 from homeport.commands.main import run
 from tests.cluster.cutting import Cutter, address, through
 from tests.cluster.scene import Scene, by_title
@@ -311,68 +311,6 @@ def test_a_quota_without_room_says_how_much(scene: Scene, capsys: Capture) -> No
         "it asks for services=1, services=0 is used, the limit is services=0"
     )
     assert "describe resourcequota small" in service["help"]
-
-
-def test_a_watch_misses_nothing_while_the_connection_is_cut(
-    scene: Scene, cluster: Cluster, cutter: Cutter, tmp_path: Path
-) -> None:
-    def make(name: str, value: str = "1") -> None:
-        metadata = {"name": name, "namespace": scene.namespace, "labels": {"watched": "yes"}}
-        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"v": value}}
-        cluster.apply(body, manager="test")
-
-    make("old")
-    lost: list[ClusterProblem] = []
-    far = connect(through(scene.kubeconfig, cutter.port, tmp_path), patience_s=0.2)
-    events: list[Event] = []
-    came = threading.Condition()
-
-    def read() -> None:
-        for event in far.watch(
-            "v1", "ConfigMap", scene.namespace, "watched=yes", timeout_s=30, on_lost=lost.append
-        ):
-            with came:
-                events.append(event)
-                came.notify()
-            if event.object["metadata"]["name"] == "last":
-                return
-
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-
-    def wait_for(count: int) -> None:
-        with came:
-            assert came.wait_for(lambda: len(events) >= count, timeout=15), events
-
-    wait_for(1)
-    make("during")
-    wait_for(2)
-    cutter.cut(down=True)
-    make("while-cut")
-    make("old", "2")
-    cluster.delete("v1", "ConfigMap", "during", scene.namespace)
-    time.sleep(1.5)
-    cutter.up()
-    wait_for(5)
-    make("last")
-    reader.join(15)
-    assert not reader.is_alive()
-    assert [(event.type, event.object["metadata"]["name"]) for event in events] == [
-        ("ADDED", "old"),
-        ("ADDED", "during"),
-        ("ADDED", "while-cut"),
-        ("MODIFIED", "old"),
-        ("DELETED", "during"),
-        ("ADDED", "last"),
-    ]
-    assert len(lost) == 1
-
-
-def test_a_place_that_is_no_longer_kept_is_listed_anew(scene: Scene, cluster: Cluster) -> None:
-    # Of a kind that came to the cluster later, no server has kept what was at its first moment.
-    resource = cluster.resource("monitoring.coreos.com/v1", "PodMonitor")
-    with pytest.raises(Gone):
-        list(_stream(cluster, resource, scene.namespace, "", "1", time.monotonic() + 3))
 
 
 def test_polling_goes_on_when_the_connection_is_back(scene: Scene, cutter: Cutter, tmp_path: Path) -> None:

@@ -254,7 +254,7 @@ class Ward:
     def close(self) -> None:
         """Take the nodes away again: they belong to no namespace."""
         for name in self.nodes:
-            self.cluster.delete("v1", "Node", name)
+            self.cluster.raw(f"/api/v1/nodes/{name}", "DELETE", missing_ok=True)
 
 
 def found(report: Report, check: str, severity: str | None = None) -> list[Finding]:

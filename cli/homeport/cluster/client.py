@@ -5,9 +5,9 @@ when the connection breaks. Nothing waits for ever.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -16,10 +16,6 @@ from homeport.cluster import client_answers as answers
 from homeport.cluster.client_config import Access, access
 from homeport.cluster.client_retry import Outage
 from homeport.cluster.errors import NOT_JSON, Unreachable
-
-if TYPE_CHECKING:
-    from homeport.cluster.client_watch import Event
-    from homeport.cluster.errors import ClusterProblem
 
 CONNECT_S = 5.0
 """How long a connection may take to open, seconds."""
@@ -46,13 +42,6 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     def group(self) -> str:
         """The API group; empty for the core."""
         return self.api_version.rpartition("/")[0]
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """An answer's body, and the warnings that came with it (`Warning` headers)."""
-
-    body: bytes
-    warnings: tuple[str, ...] = ()
 
 
 class Cluster:
@@ -110,38 +99,33 @@ class Cluster:
     def get(
         self, api_version: str, kind: str, name: str, namespace: str | None = None
     ) -> dict[str, Any] | None:
-        """Return one object, or None where there is none."""
+        """Return one object, without its nulls, or None where there is none."""
         path = self.path(self.resource(api_version, kind), namespace, name)
         found: dict[str, Any] | None = self.raw(path, missing_ok=True)
-        return found
+        return answers.without_nulls(found)
 
-    def listed(
-        self, resource: Resource, namespace: str | None = None, labels: str = "", fields: str = ""
-    ) -> tuple[list[dict[str, Any]], str]:
-        """Return all objects and the resourceVersion from which a watch goes on."""
+    def list(
+        self, api_version: str, kind: str, namespace: str | None = None, labels: str = ""
+    ) -> list[dict[str, Any]]:
+        """Return all objects of a kind (of one namespace), without their nulls; `labels` is a selector."""
+        resource = self.resource(api_version, kind)
         found: list[dict[str, Any]] = []
-        query = {"limit": "500"} | _selectors(labels, fields)
+        query = {"limit": "500"} | ({"labelSelector": labels} if labels else {})
         path = self.path(resource, namespace)
         while True:
             page = self.raw(f"{path}?{urlencode(query)}")
             items = page.get("items") or [] if isinstance(page, dict) else None
             if not isinstance(items, list) or not all(isinstance(one, dict) for one in items):
                 raise answers.no_json(self.server, path)
-            found += items
-            metadata = page.get("metadata") or {}
-            if not metadata.get("continue"):
+            found += answers.without_nulls(items)
+            after = (page.get("metadata") or {}).get("continue")
+            if not after:
                 break
-            query["continue"] = metadata["continue"]
+            query["continue"] = after
         for one in found:  # a list names the kind once, for all
             one.setdefault("apiVersion", resource.api_version)
             one.setdefault("kind", resource.kind)
-        return found, str(metadata.get("resourceVersion", ""))
-
-    def list(
-        self, api_version: str, kind: str, namespace: str | None = None, labels: str = "", fields: str = ""
-    ) -> list[dict[str, Any]]:
-        """Return all objects of a kind (of one namespace), in pages; `labels` and `fields` are selectors."""
-        return self.listed(self.resource(api_version, kind), namespace, labels, fields)[0]
+        return found
 
     def apply(
         self,
@@ -168,12 +152,7 @@ class Cluster:
             document,
             content_type="application/apply-patch+yaml",  # JSON is YAML
         )
-        return found
-
-    def delete(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> None:
-        """Delete an object and, in the background, what it owns; nothing happens where there is none."""
-        path = self.path(self.resource(api_version, kind), namespace, name)
-        self.raw(path, "DELETE", {"propagationPolicy": "Background"}, missing_ok=True)
+        return answers.without_nulls(found)
 
     def raw(
         self,
@@ -189,10 +168,10 @@ class Cluster:
         `missing_ok` answers None where there is no such object or path (HTTP 404).
         """
         reply = self.request(path, method, body, content_type=content_type, missing_ok=missing_ok)
-        if reply is None or not reply.body:
+        if not reply:
             return None
         try:
-            return msgspec.json.decode(reply.body)
+            return msgspec.json.decode(reply)
         except NOT_JSON:
             raise answers.no_json(self.server, path) from None
 
@@ -200,7 +179,7 @@ class Cluster:
         """Return the answer of any API path as text: a pod's log, metrics through a proxy."""
         reply = self.request(path, accept="*/*")
         assert reply is not None, "only missing_ok answers None"
-        return reply.body.decode(errors="replace")
+        return reply.decode(errors="replace")
 
     def request(
         self,
@@ -211,7 +190,7 @@ class Cluster:
         content_type: str = "application/json",
         accept: str = "application/json",
         missing_ok: bool = False,
-    ) -> Reply | None:
+    ) -> bytes | None:
         """Send one request, again where the connection breaks or the server is busy; the answer's bytes."""
         asked = answers.Asked(server=self.server, method=method, path=path, body=body)
         data = None if body is None else msgspec.json.encode(body)
@@ -229,7 +208,7 @@ class Cluster:
             else:
                 self._has_answered = True
                 if reply.status < 300:
-                    return Reply(reply.data, answers.warnings(reply))
+                    return reply.data
                 if reply.status == 404 and missing_ok and not answers.is_namespace_missing(reply.data, path):
                     return None
                 wait_s = answers.retry_after_s(reply)
@@ -255,33 +234,6 @@ class Cluster:
                 return  # the request itself finds out
             time.sleep(0.2)
 
-    def watch(
-        self,
-        api_version: str,
-        kind: str,
-        namespace: str | None = None,
-        labels: str = "",
-        *,
-        timeout_s: float | None = None,
-        on_lost: "Callable[[ClusterProblem], None] | None" = None,
-    ) -> "Iterator[Event]":
-        """Yield what stands (as ADDED) and then every change of it, across cut connections. See `client_watch`."""
-        from homeport.cluster.client_watch import watch
-
-        return watch(self, self.resource(api_version, kind), namespace, labels, timeout_s, on_lost)
-
-    def stream(self, path: str, read_s: float) -> Iterator[bytes]:
-        """Yield the lines of an answer that does not end by itself; a cut connection raises Unreachable."""
-        asked = answers.Asked(server=self.server, method="GET", path=path, body=None)
-        try:
-            reply = self._pool.open(path, CONNECT_S, read_s)
-            if reply.status >= 300:
-                raise answers.problem(answers.Whole(reply.status, reply.data, reply.headers), asked)
-            self._has_answered = True
-            yield from _lines(reply)
-        except answers.broken() as error:
-            raise answers.connection_problem(error, asked) from None
-
     def path(self, resource: Resource, namespace: str | None = None, name: str | None = None) -> str:
         """The API path of a kind's objects, or of one of them."""
         parts = [_group_path(resource.api_version)]
@@ -291,10 +243,6 @@ class Cluster:
         if name is not None:
             parts.append(quote(name, safe=":"))
         return "/".join(parts)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._pool.close()
 
 
 def connect(
@@ -311,17 +259,4 @@ def _group_path(api_version: str) -> str:
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
 
 
-def _selectors(labels: str, fields: str) -> dict[str, str]:
-    return ({"labelSelector": labels} if labels else {}) | ({"fieldSelector": fields} if fields else {})
-
-
-def _lines(reply: Any) -> Iterator[bytes]:
-    rest = b""
-    for chunk in reply.stream(amt=None):
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from (line for line in whole if line)
-    if rest:
-        yield rest
-
-
-__all__ = ["Cluster", "Reply", "Resource", "connect"]
+__all__ = ["Cluster", "Resource", "connect"]

@@ -1,8 +1,8 @@
 """What an API server's answer, or its silence, means: from HTTP to typed errors."""
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -11,7 +11,6 @@ from homeport.cluster.errors import (
     ClusterProblem,
     CredentialsRefused,
     Forbidden,
-    Gone,
     KindMissing,
     KubeconfigProblem,
     NamespaceMissing,
@@ -26,6 +25,8 @@ from homeport.cluster.errors import (
     rule,
     status_of,
 )
+
+T = TypeVar("T")
 
 LONGEST_RETRY_AFTER_S = 5.0
 
@@ -69,6 +70,23 @@ class Whole(msgspec.Struct, frozen=True):
     status: int
     data: bytes
     headers: Mapping[str, str]
+
+
+def without_nulls(value: T) -> T:
+    """`value` without the fields that are null, at any depth: to the API server null is the same as not there.
+
+    What is read later needs one default for both. `value` itself is changed.
+    """
+    parts: Iterable[Any] = ()
+    if isinstance(value, dict):
+        for key in [key for key, one in value.items() if one is None]:
+            del value[key]
+        parts = value.values()
+    elif isinstance(value, list):
+        parts = value
+    for part in parts:
+        without_nulls(part)
+    return value
 
 
 def broken() -> type[Exception]:
@@ -157,11 +175,6 @@ def retry_after_s(reply: Whole) -> float | None:
     return min(float(asked), LONGEST_RETRY_AFTER_S) if asked.isdigit() else None
 
 
-def warnings(reply: Whole) -> tuple[str, ...]:
-    """The texts of the answer's `Warning` headers (PodSecurity, deprecated versions)."""
-    return tuple(re.findall(r'299 \S+ "((?:[^"\\]|\\.)*)"', reply.headers.get("Warning", "")))
-
-
 def is_namespace_missing(body: bytes, path: str) -> bool:
     """Whether a 404 speaks of the namespace that the object is in, not of the object."""
     if re.search(r"/namespaces/[^/?]+(\?|$)", path):
@@ -194,8 +207,6 @@ def problem(reply: Whole, asked: Asked) -> ClusterProblem:
         return _namespace_missing(asked)
     if reply.status == 409 and _causes(status, "FieldManagerConflict"):
         return _taken(status, asked)
-    if reply.status == 410:
-        return Gone(message or "the watch's place is no longer kept")
     if reply.status in (500, 504) and ("Timeout" in reason or "timed out" in message or reply.status == 504):
         return timed_out(asked)
     # A field that the schema does not know comes back as the server's own failure.

@@ -85,20 +85,6 @@ class Pool:
             data = data.replace(key.encode(), b"(hidden)")
         return Whole(reply.status, data, reply.headers)
 
-    def open(self, path: str, connect_s: float, read_s: float) -> Any:
-        """Open an answer that is read line by line."""
-        from urllib3 import Timeout
-
-        return self._manager.request(
-            "GET",
-            self._host + path,
-            headers=self._headers("application/json"),
-            timeout=Timeout(connect=connect_s, read=read_s),
-            preload_content=False,
-            retries=False,
-            redirect=False,
-        )
-
     def _headers(self, accept: str) -> dict[str, str]:
         from homeport import __version__
 
@@ -114,7 +100,3 @@ class Pool:
         if key:
             found["Authorization"] = key
         return found
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._manager.clear()

@@ -162,7 +162,7 @@ def left_over(
             for namespace in namespaces if resource.namespaced else [None]:
                 found += [
                     _left(one, api_version, kind)
-                    for one in cluster.listed(resource, namespace, labels)[0]
+                    for one in cluster.list(api_version, kind, namespace, labels)
                     if not one["metadata"].get("ownerReferences")
                     and not one["metadata"].get("deletionTimestamp")
                     and (kind, one["metadata"].get("namespace"), one["metadata"]["name"]) not in rendered

@@ -270,10 +270,10 @@ def _singular(reason: str) -> str:
     return f"{ {'have': 'has', 'carry': 'carries', 'offer': 'offers'}[verb] } {rest}"
 
 
-def _nearly(left: list[Room], spec: Object, asked: dict[str, Decimal], verb: str) -> list[str]:
+def _nearly(left: list[Room], spec: Object, asked: dict[str, Decimal], verb: str) -> list[Object]:
     """Nodes whose only obstacles begin with `verb`."""
     return [
-        r.node["metadata"]["name"]
+        r.node
         for r in left
         if (found := obstacles(r.node, spec, asked)) and all(f.startswith(verb) for f in found)
     ]
@@ -307,20 +307,19 @@ def _more_nodes(
     """The command that adds what is missing: the device plugin, a toleration's taint, or a node pool."""
     tainted = _nearly(left, spec, asked, "carry")
     if tainted:
-        node = next(r.node for r in left if r.node["metadata"]["name"] == tainted[0])
+        node = tainted[0]
         taint = next(
             t
             for t in node["spec"]["taints"]
             if t["effect"] != "PreferNoSchedule"
             and not any(_tolerates(o, t) for o in spec.get("tolerations", ()))
         )
-        return (f"kubectl taint node {tainted[0]} {taint['key']}:{taint['effect']}-",)
+        return (f"kubectl taint node {node['metadata']['name']} {taint['key']}:{taint['effect']}-",)
     if model.gpu is not None:
         bare = [
-            n
-            for n in _nearly(left, spec, asked, "offer")
-            if model.gpu.kubernetes_resource
-            not in (next(r.node for r in left if r.node["metadata"]["name"] == n)["status"]["allocatable"])
+            node
+            for node in _nearly(left, spec, asked, "offer")
+            if model.gpu.kubernetes_resource not in node.get("status", {}).get("allocatable", {})
         ]
         operator = next(
             (p for p in prerequisites(case.plan, list(case.documents)) if p.name == "NVIDIA GPU operator"),

@@ -290,7 +290,7 @@ def _running(case: Case) -> dict[str, Decimal]:
     for claim in case.facts.of("PersistentVolumeClaim"):
         if model_of(claim) in names:
             total["persistentvolumeclaims"] = total.get("persistentvolumeclaims", Decimal(0)) + 1
-            size = quantity(claim["spec"]["resources"]["requests"]["storage"])
+            size = quantity(claim["spec"].get("resources", {}).get("requests", {}).get("storage", 0))
             total["requests.storage"] = total.get("requests.storage", Decimal(0)) + size
     return total
 

@@ -158,8 +158,8 @@ Check = Callable[[Case], Iterator[Finding]]
 def examine(case: Case, checks: dict[str, Check], part: Literal["preflight", "live"]) -> list[Finding]:
     """Run checks; one that lacks a fact ends as a finding of severity `unknown` under its own name.
 
-    So does one that trips over an object in a form that it does not know (a custom resource of another version, a field
-    that is null): one odd object must not hide what the other checks find.
+    So does one that trips over an object in a form that it does not know (a custom resource of another version): one odd
+    object must not hide what the other checks find.
     """
     found: list[Finding] = []
     for name, check in checks.items():

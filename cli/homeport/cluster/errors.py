@@ -97,10 +97,6 @@ class ServerFailed(ClusterProblem):
     """The API server answered with an error of its own, or with what is no answer of an API server."""
 
 
-class Gone(ClusterProblem):
-    """The place that a watch wanted to go on from is no longer kept (HTTP 410): list anew."""
-
-
 def managers_text(managers: dict[str, list[str]]) -> str:
     """`manager (field, field)` for each manager, in a sentence."""
     return "; ".join(f"{name} ({', '.join(fields)})" for name, fields in managers.items())

@@ -130,8 +130,8 @@ class Prometheus:
         from urllib.error import HTTPError
         from urllib.request import Request, urlopen
 
-        request = Request(f"{self.url}{path}?{urlencode(query)}", headers={"Accept": "application/json"})
         try:
+            request = Request(f"{self.url}{path}?{urlencode(query)}", headers={"Accept": "application/json"})
             try:
                 reply = urlopen(request, timeout=TIMEOUT_S)
             except HTTPError as error:

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from homeport.cluster.client import Cluster
+from homeport.cluster.doctor_types import model_of
 from homeport.cluster.errors import ClusterProblem, CredentialsRefused, KindMissing, Unreachable
 from homeport.cluster.prometheus import Prometheus
 from homeport.cluster.status_cost import spending
@@ -40,8 +41,7 @@ def read_status(plan: Plan, cluster: Cluster) -> Status:
     nodes, no_nodes = _maybe(cluster, "v1", "Node", None)
     by_model: dict[str, list[Object]] = {}
     for pod in pods:
-        pod.setdefault("kind", "Pod")
-        by_model.setdefault(pod["metadata"]["labels"].get(naming.INSTANCE, ""), []).append(pod)
+        by_model.setdefault(model_of(pod) or "", []).append(pod)
     placed = {
         name: [
             p

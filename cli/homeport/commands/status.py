@@ -75,7 +75,7 @@ def status(
         _show(out, found, output_format)
         _advise(out, found, options)
         return 0 if found.ready else 1
-    from homeport.cluster.client_watch import poll
+    from homeport.cluster.client_poll import poll
 
     way.patience_s = PATIENCE_S
     lost = Lost(out)
