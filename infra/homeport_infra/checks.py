@@ -8,8 +8,9 @@ from homeport.planning.hardware import region_of
 from homeport.planning.types import Plan
 from homeport_infra.bill import StackBill
 from homeport_infra.events import Step
+from homeport_infra.gpu_pools import Resource
 from homeport_infra.manifest import token
-from homeport_infra.policies import Limits, Resource, Violation, check
+from homeport_infra.policies import Limits, Violation, check
 from homeport_infra.settings import Settings
 
 
@@ -38,7 +39,7 @@ def rendered(plan: Plan, settings: Settings, bill: StackBill) -> list[Violation]
 def registered(steps: Sequence[Step], plan: Plan, settings: Settings, bill: StackBill) -> list[Violation]:
     """Hold the policies against what a preview registered, cloud resources included."""
     found = [
-        Resource(token=step.token, name=step.label, inputs=step.new)
+        Resource(token=step.token, name=step.label, inputs=step.new, id=step.id)
         for step in steps
         if step.new is not None and step.verb != "delete"
     ]

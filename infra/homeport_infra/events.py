@@ -34,7 +34,7 @@ AMBIENT = "using pulumi-resource-"
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """What happens to one resource. `changed` are the paths of fields, `forcing` those that make it be replaced.
 
-    `old` and `new` are its inputs before and after, secrets left out by the engine.
+    `old` and `new` are its inputs before and after, secrets left out by the engine; `id` is the provider's ("": not made yet).
     """
 
     verb: Verb
@@ -45,6 +45,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     forcing: tuple[str, ...] = ()
     old: Mapping[str, Any] | None = None
     new: Mapping[str, Any] | None = None
+    id: str = ""
 
     @property
     def label(self) -> str:
@@ -142,4 +143,5 @@ def _step(metadata: events.StepEventMetadata) -> Step:
         forcing=forcing or tuple(metadata.keys or ()),
         old=metadata.old.inputs if metadata.old else None,
         new=metadata.new.inputs if metadata.new else None,
+        id=(metadata.old.id if metadata.old else "") or "",
     )

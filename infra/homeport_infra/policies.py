@@ -5,25 +5,17 @@ A resource is its Pulumi type token, its name and its inputs as Pulumi sends the
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
 
 from homeport.catalog.zones import Bounds
+from homeport_infra.gpu_pools import GPUS, Resource, bounded, gpu_pools, tainted
 
 Enforcement = Literal["mandatory", "advisory"]
-GPU = "nvidia.com/gpu"
 CLOUDS = ("aws", "azure", "gcp")
-
-
-class Resource(msgspec.Struct, frozen=True, kw_only=True):
-    """One resource: its type token (`kubernetes:apps/v1:Deployment`), its name and its inputs."""
-
-    token: str
-    name: str
-    inputs: Mapping[str, Any]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,95 +82,55 @@ def gpu_needs_taint_and_limit(
     for resource in resources:
         for template in _pods(resource):
             yield from _gpu_pod(resource.name, template)
-        if pool := POOLS.get(resource.token):
-            yield from pool(resource)
+        yield from _gpu_nodes(resource, resources)
 
 
 def _gpu_pod(name: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    asks = False
-    for container in _containers(spec):
-        resources = container.get("resources") or {}
-        wanted, most = ((resources.get(key) or {}).get(GPU) for key in ("requests", "limits"))
-        asks = asks or wanted is not None or most is not None
-        if wanted is not None and str(most) != str(wanted):
+    for gpu in GPUS:
+        asks = False
+        for container in _containers(spec):
+            resources = container.get("resources") or {}
+            wanted, most = ((resources.get(key) or {}).get(gpu) for key in ("requests", "limits"))
+            asks = asks or any(str(amount) not in ("None", "0") for amount in (wanted, most))
+            if wanted is not None and str(most) != str(wanted):
+                yield (
+                    name,
+                    f"container {container.get('name')} requests {wanted} of {gpu} and is limited to {most or 'none'}",
+                    f"set resources.limits['{gpu}'] to the same number",
+                )
+        if asks and not any(_tolerates(t, gpu) for t in spec.get("tolerations") or ()):
             yield (
                 name,
-                f"container {container.get('name')} requests {wanted} of {GPU} and is limited to {most or 'none'}",
-                f"set resources.limits['{GPU}'] to the same number",
+                f"asks for GPUs and does not tolerate the taint {gpu}, so it lands on no tainted node",
+                f"add a toleration of {gpu}",
             )
-    tolerated = any(
-        t.get("key") in (GPU, None) and t.get("operator", "Equal") in ("Exists", "Equal")
-        for t in spec.get("tolerations") or []
+
+
+def _tolerates(toleration: Mapping[str, Any], key: str) -> bool:
+    """Whether a toleration is for the taint `key` with NoSchedule; the taint's value is anybody's choice."""
+    everything = toleration.get("key") in (None, "") and toleration.get("operator") == "Exists"
+    return (toleration.get("key") == key or everything) and toleration.get("effect") in (
+        None,
+        "",
+        "NoSchedule",
     )
-    if asks and not tolerated:
-        yield (
-            name,
-            f"asks for GPUs and does not tolerate the taint {GPU}, so it lands on no tainted node",
-            f"add a toleration of {GPU}",
-        )
 
 
-def _taints(name: str, taints: Iterable[Any], most: Any) -> Iterator[tuple[str, str, str]]:
-    # PreferNoSchedule (PREFER_NO_SCHEDULE on GKE) keeps nothing away
-    if not any(GPU in str(taint) and "prefer" not in str(taint).lower() for taint in taints):
-        yield (
-            name,
-            f"GPU nodes without the taint {GPU}: any pod may land on them and keep them running",
-            f"taint the pool with {GPU}=present:NoSchedule",
-        )
-    if not isinstance(most, int | float) or most <= 0:
-        yield (name, "GPU nodes without an upper limit", "give the pool a largest number of nodes")
-
-
-def _gke(resource: Resource) -> Iterator[tuple[str, str, str]]:
-    config, scaling = resource.inputs.get("nodeConfig") or {}, resource.inputs.get("autoscaling") or {}
-    # A machine type may bring its GPUs with it, without a word of accelerators.
-    if config.get("guestAccelerators") or _has_gpus("gcp", str(config.get("machineType"))):
-        most = (
-            scaling.get("totalMaxNodeCount")
-            or scaling.get("maxNodeCount")
-            or resource.inputs.get("nodeCount")
-        )
-        yield from _taints(resource.name, config.get("taints") or [], most)
-
-
-def _eks(resource: Resource) -> Iterator[tuple[str, str, str]]:
-    types = resource.inputs.get("instanceTypes") or []
-    if any(_has_gpus("aws", str(kind)) for kind in types):
-        most = (resource.inputs.get("scalingConfig") or {}).get("maxSize")
-        yield from _taints(resource.name, resource.inputs.get("taints") or [], most)
-
-
-def _aks(resource: Resource) -> Iterator[tuple[str, str, str]]:
-    if _has_gpus("azure", str(resource.inputs.get("vmSize"))):
-        most = resource.inputs.get("maxCount") or resource.inputs.get("count")
-        yield from _taints(resource.name, resource.inputs.get("nodeTaints") or [], most)
-
-
-def _karpenter(resource: Resource) -> Iterator[tuple[str, str, str]]:
-    spec = resource.inputs.get("spec") or {}
-    template = (spec.get("template") or {}).get("spec") or {}
-    requirements = template.get("requirements") or []
-    types = [kind for one in requirements for kind in one.get("values") or []]
-    with_gpus = any(_has_gpus(cloud, str(kind)) for kind in types for cloud in ("aws", "azure"))
-    if with_gpus or "gpu" in str(requirements) or GPU in str(template.get("taints") or []):
-        limit = str((spec.get("limits") or {}).get(GPU))
-        most = int(limit) if limit.isdigit() else None
-        yield from _taints(resource.name, template.get("taints") or [], most)
-
-
-def _has_gpus(cloud: str, kind: str) -> bool:
-    from homeport.catalog.prices import instances
-
-    return any(row.instance_type.lower() == kind.lower() and row.gpu != "CPU" for row in instances(cloud))
-
-
-POOLS: dict[str, Callable[[Resource], Iterator[tuple[str, str, str]]]] = {
-    "gcp:container/nodePool:NodePool": _gke,
-    "aws:eks/nodeGroup:NodeGroup": _eks,
-    "azure-native:containerservice:AgentPool": _aks,
-    "kubernetes:karpenter.sh/v1:NodePool": _karpenter,
-}
+def _gpu_nodes(resource: Resource, every: Sequence[Resource]) -> Iterator[tuple[str, str, str]]:
+    for pool in gpu_pools(resource, every):
+        where = f"pool {pool.name}: " if pool.name else ""
+        if not tainted(pool):
+            yield (
+                resource.name,
+                f"{where}GPU nodes without the taint {GPUS[0]}: any pod may land on them and keep them running",
+                f"taint the pool with {GPUS[0]}=present:NoSchedule",
+            )
+        if not bounded(pool):
+            yield (
+                resource.name,
+                f"{where}GPU nodes without an upper limit",
+                "give the pool a largest number of nodes",
+            )
 
 
 def no_latest_image(resources: Sequence[Resource], _limits: Limits) -> Iterator[tuple[str, str, str]]:
@@ -241,21 +193,50 @@ def _outside(place: str, bounds: Bounds) -> str | None:
 
 
 def _pods(resource: Resource) -> Iterator[Mapping[str, Any]]:
-    """The pods' specs in a resource that makes pods (a LeaderWorkerSet has two)."""
-    if not resource.token.startswith("kubernetes:"):
+    """The pods' specs in a resource that makes pods, of the kinds whose shape is known.
+
+    A `…Patch` is a part of an object that nobody sees whole here, so nothing is said of it.
+    """
+    kind = resource.token.rpartition(":")[2]
+    if not resource.token.startswith("kubernetes:") or kind.endswith("Patch"):
         return
-    kind, spec = resource.token.rpartition(":")[2], resource.inputs.get("spec") or {}
-    if kind == "LeaderWorkerSet":
-        group = spec.get("leaderWorkerTemplate") or {}
-        templates = [group.get(part) for part in ("leaderTemplate", "workerTemplate")]
-    elif kind == "CronJob":
-        templates = [((spec.get("jobTemplate") or {}).get("spec") or {}).get("template")]
-    else:
-        templates = [{"spec": spec} if kind == "Pod" else spec.get("template")]
-    for template in templates:
-        found = template.get("spec") if isinstance(template, Mapping) else None
-        if isinstance(found, Mapping) and "containers" in found:
-            yield found
+    for path in PODS.get(kind, ("spec.template.spec",)):
+        for found in _at(resource.inputs, path.split(".")):
+            if isinstance(found, Mapping) and isinstance(found.get("containers"), list):
+                yield found
+
+
+def _at(value: Any, path: Sequence[str]) -> Iterator[Any]:
+    """Everything that a path leads to; `*` is each item of a list, or each value of a mapping."""
+    if not path:
+        yield value
+    elif path[0] == "*":
+        for one in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+            yield from _at(one, path[1:])
+    elif isinstance(value, Mapping) and path[0] in value:
+        yield from _at(value[path[0]], path[1:])
+
+
+_RAY = ("headGroupSpec.template.spec", "workerGroupSpecs.*.template.spec")
+
+# Kind -> where its pods' specs are. Not named here: in spec.template.spec, as in a Deployment, a Job, an Argo Rollout or a
+# Knative Service, or nowhere.
+PODS: dict[str, tuple[str, ...]] = {
+    "Pod": ("spec",),
+    "PodTemplate": ("template.spec",),
+    "CronJob": ("spec.jobTemplate.spec.template.spec",),
+    "ScaledJob": ("spec.jobTargetRef.template.spec",),
+    "LeaderWorkerSet": (
+        "spec.leaderWorkerTemplate.leaderTemplate.spec",
+        "spec.leaderWorkerTemplate.workerTemplate.spec",
+    ),
+    "JobSet": ("spec.replicatedJobs.*.template.spec.template.spec",),
+    "RayCluster": tuple(f"spec.{path}" for path in _RAY),
+    "RayJob": tuple(f"spec.rayClusterSpec.{path}" for path in _RAY),
+    "RayService": tuple(f"spec.rayClusterConfig.{path}" for path in _RAY),
+    "InferenceService": ("spec.*",),
+    "PyTorchJob": ("spec.pytorchReplicaSpecs.*.template.spec",),
+}
 
 
 def _containers(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -21,7 +21,8 @@ from pulumi_policy.policy import Policy as PulumiPolicy
 
 from homeport.catalog.zones import Bounds
 from homeport_infra.bill import OUTPUT
-from homeport_infra.policies import POLICIES, Limits, Policy, Resource
+from homeport_infra.gpu_pools import Resource
+from homeport_infra.policies import POLICIES, Limits, Policy
 
 NAME = "homeport"
 WHOLE_STACK = ("budget",)
