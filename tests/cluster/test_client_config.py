@@ -1,9 +1,11 @@
 """The kubeconfig as kubectl reads it, and what is said where it is wrong. No cluster is needed."""
 
 import base64
+import copy
 import socket
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +107,35 @@ def test_a_file_that_is_wrong_is_told_with_the_way_out(
     assert caught.value.exit_code == 3
 
 
+def ways(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every part of a value."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        yield (*way, key)
+        yield from ways(part, (*way, key))
+
+
+def test_no_part_of_another_type_is_a_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    right = yaml.safe_load(kubeconfig(tmp_path / "right", exec=plugin("true")).read_text())
+    file = tmp_path / "wrong"
+    others: tuple[Any, ...] = ("text", 7, None, [1], {}, True)
+    refused = 0
+    for *way, last in ways(right):
+        for wrong in others:
+            made = copy.deepcopy(right)
+            inner = made
+            for step in way:
+                inner = inner[step]
+            inner[last] = wrong
+            file.write_text(yaml.safe_dump(made), "utf-8")
+            try:
+                access(file, None)
+            except ClusterProblem:
+                refused += 1
+    assert refused > 100
+    assert capfd.readouterr() == ("", "")
+
+
 def test_no_file_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KubeconfigProblem, match=r"no kubeconfig: there is no ~/\.kube/config"):
         access(None, None)
@@ -115,17 +146,48 @@ def test_no_file_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         access(None, None)
 
 
-def test_a_credential_plugin_that_fails_is_quoted_without_tokens(tmp_path: Path) -> None:
-    jwt = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEyMzQ1Njc4OTAxMjM0NTY3ODkwIn0"
-    plugin = {
-        "apiVersion": "client.authentication.k8s.io/v1",
-        "command": "sh",
-        "args": ["-c", f"echo starting >&2; echo 'cannot renew {jwt}: log in' >&2; exit 1"],
-        "interactiveMode": "Never",
-    }
-    with pytest.raises(CredentialsRefused) as caught:
-        access(kubeconfig(tmp_path / "config", exec=plugin), None)
-    assert "credential plugin failed: cannot renew (hidden): log in" in str(caught.value)
+def plugin(script: str) -> dict[str, Any]:
+    """A credential plugin that is a shell script."""
+    version = "client.authentication.k8s.io/v1"
+    return {"apiVersion": version, "command": "sh", "args": ["-c", script], "interactiveMode": "Never"}
+
+
+@pytest.mark.parametrize(
+    ("script", "how"),
+    [
+        (f"echo 'cannot renew {TOKEN}' >&2; exit 3", "'sh' ended with exit code 3"),
+        (f"echo {TOKEN}", "'sh' gave no credentials"),
+        (f"""echo '{{"kind": "{TOKEN}"}}'""", "'sh' gave no credentials"),
+    ],
+)
+def test_of_a_credential_plugin_that_fails_nothing_is_repeated(
+    tmp_path: Path, script: str, how: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(CredentialsRefused, match=how) as caught:
+        access(kubeconfig(tmp_path / "config", exec=plugin(script)), None)
+    assert "`kubectl get namespaces` runs it too" in str(caught.value.help)
+    assert TOKEN not in f"{caught.value} {caught.value.help} {capfd.readouterr()}"
+
+
+def test_a_credential_plugin_that_is_not_there(tmp_path: Path) -> None:
+    none = {**plugin(""), "command": "no-such-plugin"}
+    with pytest.raises(CredentialsRefused, match="'no-such-plugin' is not there"):
+        access(kubeconfig(tmp_path / "config", exec=none), None)
+
+
+def test_a_credential_plugin_that_fails_later_is_told_the_same_way(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its first token has expired when the first request is sent: it is asked again."""
+    status = '{"token": "old", "expirationTimestamp": "2020-01-01T00:00:00Z"}'
+    answer = (
+        f'{{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {status}}}'
+    )
+    script = f"cd {tmp_path}; test -e asked && echo {TOKEN} >&2 && exit 4; touch asked; echo '{answer}'"
+    cluster = connect(kubeconfig(tmp_path / "config", exec=plugin(script)))
+    with pytest.raises(CredentialsRefused, match="'sh' ended with exit code 4"):
+        cluster.raw("/version")
+    assert TOKEN not in str(capfd.readouterr())
 
 
 def test_a_credential_plugin_gives_the_token(tmp_path: Path) -> None:
@@ -152,8 +214,11 @@ def test_what_is_no_api_server_is_said_so(tmp_path: Path) -> None:
     import http.server
     import threading
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as server:
-        server.RequestHandlerClass.log_message = lambda *_: None  # type: ignore[method-assign]
+    class Silent(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
         threading.Thread(target=server.serve_forever).start()
         url = f"127.0.0.1:{server.server_port}"
         with pytest.raises(ClusterProblem, match="with what is no JSON"):

@@ -60,7 +60,7 @@ class Cluster:
         self.namespace = way.namespace
         self.patience_s = patience_s
         try:
-            self._pool = Pool(way.settings)
+            self._pool = Pool(way.settings, way.plugin)
         finally:
             way.forget()
         self._has_answered = False

@@ -9,6 +9,8 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     context: str
     namespace: str
     settings: Any
+    plugin: str = ""
+    """The command that gives the credentials; empty where the kubeconfig names none."""
     files: Path | None = None
     """A private folder with the certificates and keys that the client wrote out of the kubeconfig."""
 
@@ -57,15 +61,16 @@ def access(kubeconfig: Path | None, context: str | None) -> Access:
         return _in_pod(settings, context)
     merged, paths = _merged(files)
     name = _context_name(merged, context, paths)
-    entry = _entry(merged, "contexts", name, paths).get("context") or {}
-    cluster = _entry(merged, "clusters", str(entry.get("cluster", "")), paths).get("cluster") or {}
+    entry = _entry(merged, "contexts", name, paths)
+    cluster = _entry(merged, "clusters", str(entry.get("cluster", "")), paths)
     if not cluster.get("server"):
         raise KubeconfigProblem(
             f"the cluster '{entry.get('cluster')}' has no server in {paths}", help="write the kubeconfig anew"
         )
+    plugin = _plugin(merged["users"].get(str(entry.get("user", "")), {}).get("user"))
     private = Path(tempfile.mkdtemp(prefix="homeport-"))
     try:
-        _load(settings, files, name, paths, private)
+        _load(settings, files, name, paths, private, plugin)
     except BaseException:
         shutil.rmtree(private, ignore_errors=True)
         raise
@@ -74,6 +79,7 @@ def access(kubeconfig: Path | None, context: str | None) -> Access:
         context=name,
         namespace=entry.get("namespace") or "default",
         settings=settings,
+        plugin=plugin,
         files=private,
     )
 
@@ -144,7 +150,8 @@ def _merged(files: list[Path]) -> tuple[dict[str, Any], str]:
             )
         for section in ("contexts", "clusters", "users"):
             known = merged.setdefault(section, {})
-            for entry in one.get(section) or []:
+            entries = one.get(section)
+            for entry in entries if isinstance(entries, list) else ():
                 if isinstance(entry, dict) and "name" in entry:
                     known.setdefault(str(entry["name"]), entry)
         if one.get("current-context"):
@@ -172,39 +179,79 @@ def _known(contexts: dict[str, Any]) -> str:
 
 
 def _entry(merged: dict[str, Any], section: str, name: str, paths: str) -> dict[str, Any]:
+    kind = section.removesuffix("s")
     found = merged[section].get(name)
     if found is None:
         raise KubeconfigProblem(
-            f"the context names the {section.removesuffix('s')} '{name}', which {paths} does not have",
-            help=CONTEXTS,
+            f"the context names the {kind} '{name}', which {paths} does not have", help=CONTEXTS
         )
-    return dict(found)
+    inside = found.get(kind) or {}
+    if not isinstance(inside, dict):
+        raise KubeconfigProblem(f"the {kind} '{name}' in {paths} makes no sense", help="write it anew")
+    return inside
+
+
+def _plugin(user: Any) -> str:
+    """The command of a user's credential plugin; empty where none is named."""
+    asked = user.get("exec") if isinstance(user, dict) else None
+    return str(asked.get("command") or "") if isinstance(asked, dict) else ""
 
 
 class _Kept(logging.Handler):
-    """Keeps what the client logs: it swallows a failing credential plugin and only logs why."""
+    """Keeps what the client logs."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
+        if record.name == "root":
+            self.lines.append(record.getMessage())
 
 
-def _load(settings: Any, files: list[Path], context: str, paths: str, private: Path) -> None:
-    """Let the Kubernetes client make its settings: certificates, tokens, plugins, proxies."""
-    from kubernetes import config
+@contextmanager
+def running(plugin: str) -> Iterator[None]:
+    """Raise CredentialsRefused where the kubeconfig's credential plugin fails in this block.
 
+    The client swallows the failure and logs it, with all that the plugin wrote to stderr, which may hold a token: only
+    the kind of failure is told.
+    """
     root, kept = logging.getLogger(), _Kept()
     root.addHandler(kept)
     try:
-        config.load_kube_config(
-            os.pathsep.join(map(str, files)),
-            context=context,
-            client_configuration=settings,
-            temp_file_path=str(private),
+        yield
+    finally:
+        root.removeHandler(kept)
+    if kept.lines:
+        raise _plugin_failed(plugin, kept.lines[-1])
+
+
+def _plugin_failed(plugin: str, line: str) -> CredentialsRefused:
+    code = re.match(r"exec: process returned (-?\d+)", line)
+    named = "the kubeconfig's credential plugin" + (f" '{plugin}'" if plugin else "")
+    if code is None and "No such file or directory" in line:
+        return CredentialsRefused(
+            f"{named} is not there",
+            help="install it (it comes with your cloud's CLI), and look whether it is on PATH",
         )
+    return CredentialsRefused(
+        f"{named} " + (f"ended with exit code {code[1]}" if code else "gave no credentials"),
+        help="`kubectl get namespaces` runs it too, and shows what it says; most often, log in again with your cloud's CLI",
+    )
+
+
+def _load(settings: Any, files: list[Path], context: str, paths: str, private: Path, plugin: str) -> None:
+    """Let the Kubernetes client make its settings: certificates, tokens, plugins, proxies."""
+    from kubernetes import config
+
+    try:
+        with running(plugin):
+            config.load_kube_config(
+                os.pathsep.join(map(str, files)),
+                context=context,
+                client_configuration=settings,
+                temp_file_path=str(private),
+            )
     except config.ConfigException as error:
         raise KubeconfigProblem(
             f"the kubeconfig {paths} cannot be used: {error}", help="write it anew"
@@ -215,19 +262,6 @@ def _load(settings: Any, files: list[Path], context: str, paths: str, private: P
             f"the context '{context}' in {paths} makes no sense (broken base64, or a field of the wrong type)",
             help="write the kubeconfig anew",
         ) from None
-    finally:
-        root.removeHandler(kept)
-    if kept.lines:
-        raise plugin_failed(kept.lines[-1])
-
-
-def plugin_failed(line: str) -> CredentialsRefused:
-    """Say that the kubeconfig's credential plugin gave no credentials, with its own last line."""
-    last = [part for part in line.splitlines() if part.strip()][-1:] or ["it said nothing"]
-    return CredentialsRefused(
-        f"the kubeconfig's credential plugin failed: {redacted(last[0].strip())}",
-        help="log in again with your cloud's CLI, then look whether `kubectl get namespaces` works",
-    )
 
 
 def shown(url: str) -> str:

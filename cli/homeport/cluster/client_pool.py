@@ -4,7 +4,7 @@ import ssl
 from typing import Any
 
 from homeport.cluster.client_answers import Whole
-from homeport.cluster.client_config import shown
+from homeport.cluster.client_config import running, shown
 from homeport.cluster.errors import CredentialsRefused, KubeconfigProblem
 
 CONNECTIONS = 16
@@ -14,11 +14,12 @@ CONNECTIONS = 16
 class Pool:
     """Sends requests as the user of a kubeconfig."""
 
-    def __init__(self, settings: Any) -> None:
-        """`settings` is the Kubernetes client's Configuration. Raises KubeconfigProblem for certificates that are none."""
+    def __init__(self, settings: Any, plugin: str) -> None:
+        """`settings` is the Kubernetes client's Configuration, `plugin` what renews its credentials. Raises KubeconfigProblem for certificates that are none."""
         from kubernetes.client.rest import RESTClientObject
 
         self._settings = settings
+        self._plugin = plugin
         self._host = settings.host.rstrip("/")
         settings.connection_pool_maxsize = CONNECTIONS
         settings.retries = False  # the caller knows what may be sent again
@@ -90,7 +91,8 @@ class Pool:
 
         found = {"Accept": accept, "User-Agent": f"homeport/{__version__}"}
         # Asking for the key renews it where it has expired and the kubeconfig names a plugin.
-        key = self._settings.get_api_key_with_prefix("BearerToken", alias="authorization")
+        with running(self._plugin):
+            key = self._settings.get_api_key_with_prefix("BearerToken", alias="authorization")
         if key and not (key.isascii() and key.isprintable()):
             # The HTTP client's own complaint would quote it.
             raise CredentialsRefused(
