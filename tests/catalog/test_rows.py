@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from homeport.catalog.gpus import gpu, gpu_families, gpus, gpus_matching
+from homeport.catalog.machines import machine, machines
 from homeport.catalog.models import benchmarks, config, config_ids, config_source, model, models
 from homeport.catalog.names import AmbiguousNameError
 from homeport.catalog.prices import CLOUDS, api_id, api_price, api_prices, instances
@@ -18,6 +19,7 @@ ALL_ROWS: list[Row] = [
     *models().values(),
     *gpus().values(),
     *instances(),
+    *(m for cloud in CLOUDS for m in machines(cloud).values()),
     *api_prices(),
     *benchmarks().values(),
     *(r for cloud in CLOUDS for r in regions(cloud).values()),
@@ -59,6 +61,19 @@ def test_rows_refer_to_rows_that_exist() -> None:
         assert row.region in regions(row.cloud)
     for id_ in benchmarks():
         assert id_ in models() or any(price.id == id_ for price in api_prices())
+
+
+def test_machines_are_of_priced_instances_and_only_these_are_unknown() -> None:
+    unknown = {row.instance_type for row in instances() if machine(row.cloud, row.instance_type) is None}
+    other = {row.instance_type for row in instances() if row.cloud in ("lambda", "runpod")}
+    assert unknown == {"Standard_ND96is_H100_v5"} | other
+    for cloud in CLOUDS:
+        priced = {row.instance_type for row in instances(cloud)}
+        for name, size in machines(cloud).items():
+            assert name in priced
+            assert size.cloud == cloud
+            assert size.vcpus > 0
+            assert 3 < size.memory_gib / size.vcpus < 32
 
 
 def test_every_model_has_its_config() -> None:

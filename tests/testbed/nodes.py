@@ -9,9 +9,9 @@ Running. Looked up in 2026-11:
   `sku=gpu` is a convention of its guides.
 - EKS's labels of managed node groups, as nodes show them (eks.amazonaws.com/capacityType=SPOT or ON_DEMAND).
 - GPU feature discovery's labels (github.com/NVIDIA/k8s-device-plugin/tree/main/docs/gpu-feature-discovery).
-Not verified: that AKS taints a Spot pool with kubernetes.azure.com/scalesetpriority=spot, the GPU operator's
-nvidia.com/gpu.deploy.* labels, and the vCPUs and memory in SIZES, which are from memory. GPUs of a machine type are
-those of homeport's catalogue.
+Not verified: that AKS taints a Spot pool with kubernetes.azure.com/scalesetpriority=spot, and the GPU operator's
+nvidia.com/gpu.deploy.* labels. GPUs, vCPUs and memory of a machine type are those of homeport's catalogue, and of these a
+kubelet keeps what homeport's planning counts with.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ class Taint(msgspec.Struct, frozen=True):
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """One fake node. `memory_gib` and `disk_gib` are its capacity; a kubelet keeps a part of them (`reserved`)."""
+    """One fake node. `memory_gib` and `disk_gib` are its capacity; a kubelet keeps a part of them."""
 
     name: str
     labels: dict[str, str]
@@ -43,17 +43,19 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
     def document(self) -> dict[str, Any]:
         """The Node object, status included: the API server takes it on creation, as it does from a kubelet."""
+        from homeport.planning.room import allocatable as left
+
+        rest = left(self.cpus, self.memory_gib)
         capacity = {
             "cpu": str(self.cpus),
             "memory": f"{round(self.memory_gib * 1024)}Mi",
             "ephemeral-storage": f"{self.disk_gib}Gi",
             "pods": "110",
         }
-        # What GKE documents for large machines: 0.5% of the CPUs at most, and 2-6% of the memory stay with the system.
         allocatable = {
             **capacity,
-            "cpu": f"{round(self.cpus * 995)}m",
-            "memory": f"{round(self.memory_gib * 1024 * 0.95)}Mi",
+            "cpu": f"{round(rest.cpus * 1000)}m",
+            "memory": f"{round(rest.memory_gib * 1024)}Mi",
             "ephemeral-storage": f"{round(self.disk_gib * 0.9)}Gi",
         }
         if self.gpus:
@@ -78,28 +80,6 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-# vCPUs and memory in GiB of machine types. Not verified: see above.
-SIZES: dict[str, tuple[int, float]] = {
-    "a3-highgpu-1g": (26, 234), "a3-highgpu-2g": (52, 468), "a3-highgpu-4g": (104, 936), "a3-highgpu-8g": (208, 1872),
-    "a3-ultragpu-8g": (224, 2952), "a2-highgpu-1g": (12, 85), "a2-highgpu-2g": (24, 170), "a2-highgpu-4g": (48, 340),
-    "a2-highgpu-8g": (96, 680), "a2-megagpu-16g": (96, 1360), "a2-ultragpu-1g": (12, 170), "a2-ultragpu-2g": (24, 340), "a2-ultragpu-4g": (48, 680),
-    "a2-ultragpu-8g": (96, 1360), "g2-standard-4": (4, 16), "g2-standard-8": (8, 32), "g2-standard-12": (12, 48),
-    "g2-standard-16": (16, 64), "g2-standard-24": (24, 96), "g2-standard-32": (32, 128), "g2-standard-48": (48, 192),
-    "g2-standard-96": (96, 384), "g4-standard-48": (48, 180), "g4-standard-96": (96, 360),
-    "p5.4xlarge": (16, 256), "p5.48xlarge": (192, 2048), "p5en.48xlarge": (192, 2048), "p5e.48xlarge": (192, 2048),
-    "p3.16xlarge": (64, 488), "p4d.24xlarge": (96, 1152), "p4de.24xlarge": (96, 1152), "g5.xlarge": (4, 16), "g5.2xlarge": (8, 32),
-    "g5.12xlarge": (48, 192), "g5.48xlarge": (192, 768), "g6.xlarge": (4, 16), "g6.2xlarge": (8, 32),
-    "g6.4xlarge": (16, 64), "g6.8xlarge": (32, 128), "g6.12xlarge": (48, 192), "g6.24xlarge": (96, 384),
-    "g6.48xlarge": (192, 768), "g6e.xlarge": (4, 32), "g6e.2xlarge": (8, 64), "g6e.4xlarge": (16, 128),
-    "g6e.8xlarge": (32, 256), "g7e.2xlarge": (8, 64), "g7e.12xlarge": (48, 512), "g4dn.xlarge": (4, 16),
-    "g4dn.12xlarge": (48, 192), "g6e.12xlarge": (48, 384), "g6e.24xlarge": (96, 768), "g6e.48xlarge": (192, 1536),
-    "Standard_NC24ads_A100_v4": (24, 220), "Standard_NC48ads_A100_v4": (48, 440), "Standard_NC96ads_A100_v4": (96, 880),
-    "Standard_NC40ads_H100_v5": (40, 320), "Standard_NC80adis_H100_v5": (80, 640),
-    "Standard_ND96isr_H100_v5": (96, 1900), "Standard_ND96isr_H200_v5": (96, 1850),
-    "Standard_NC4as_T4_v3": (4, 28), "Standard_NC64as_T4_v3": (64, 440),
-    "Standard_NV36ads_A10_v5": (36, 440), "Standard_NV72ads_A10_v5": (72, 880),
-}  # fmt: skip
-
 # GKE's values of cloud.google.com/gke-accelerator.
 ACCELERATORS = {
     "H200-SXM-141GB": "nvidia-h200-141gb",
@@ -120,21 +100,22 @@ def cpu(name: str = "cpu-1", *, cpus: int = 16, memory_gib: float = 64) -> Node:
 def of_instance(platform: str, instance: str, *, name: str, spot: bool = False, zone: str = "") -> Node:
     """A node of a cloud's GPU pool (`platform`: gke, eks or aks), by its machine type.
 
-    Raises LookupError where homeport's catalogue or SIZES has no such machine type.
+    Raises LookupError where homeport's catalogue has no such machine type, or not its size.
     """
+    from homeport.catalog.machines import machine
     from homeport.catalog.prices import instances
 
     row = next((row for row in instances(CLOUDS[platform]) if row.instance_type == instance), None)
-    if row is None or instance not in SIZES:
-        raise LookupError(f"no size of {instance}: add it to SIZES")
-    cpus, memory = SIZES[instance]
+    size = machine(CLOUDS[platform], instance)
+    if row is None or size is None:
+        raise LookupError(f"no GPUs or no size of {instance} in the catalogue")
     labels = {"node.kubernetes.io/instance-type": instance, **_pool_labels(platform, row.gpu, spot=spot)}
     return Node(
         name=name,
         labels=labels,
         taints=_pool_taints(platform, spot=spot),
-        cpus=cpus,
-        memory_gib=memory,
+        cpus=size.vcpus,
+        memory_gib=size.memory_gib,
         gpus=int(row.gpu_count),
         zone=zone,
     )

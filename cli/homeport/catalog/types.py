@@ -54,6 +54,15 @@ class Instance(Row, frozen=True, kw_only=True):
     licence: str | None = None
 
 
+class Machine(Row, frozen=True, kw_only=True):
+    """What an instance type has beside its GPUs, whatever its region: virtual CPUs, and GiB of main memory as sold."""
+
+    cloud: str
+    instance_type: str
+    vcpus: int
+    memory_gib: float
+
+
 class Region(Row, frozen=True, kw_only=True):
     """One region of a cloud. `country` is its ISO 3166 code; the position is the metropolitan area's, to a degree."""
 

@@ -89,6 +89,19 @@ class NodePool(Struct):
         str | None, Meta(description="Why the price is an assumption; null: it is none")
     ]
     models: Annotated[list[str], Meta(description="Names of the models whose replicas stand there")]
+    vcpus_per_node: Annotated[int | None, Meta(description="Virtual CPUs of one node; null: unknown")]
+    memory_gib_per_node: Annotated[
+        float | None, Meta(description="Main memory of one node as sold, GiB (2^30 bytes); null: unknown")
+    ]
+    machine_source: Annotated[str | None, Meta(description="Where these two come from")]
+    machine_as_of: Annotated[str | None, Meta(description="Their date")]
+
+
+class RefusedInstance(Struct):
+    """An instance type whose GPUs would do, but which lacks CPUs or memory for the pods that share it."""
+
+    instance_type: str
+    reason: str
 
 
 class Performance(Struct):
@@ -206,6 +219,7 @@ class PlannedModel(Struct):
     instance_types: Annotated[
         list[str], Meta(description="Nodes that the pods accept; empty where no cloud names them")
     ]
+    refused_instance_types: list[RefusedInstance]
     max_model_len: Annotated[int, Meta(description="Most tokens of a request, input + output")]
     replicas: Replicas
     memory_gib_per_gpu: Memory | None
@@ -360,6 +374,16 @@ class EngineRow(Release, frozen=True, kw_only=True):
     id: str
 
 
+class MachineSize(Struct):
+    """What an instance has beside its GPUs. Null: unknown, or the row is no instance."""
+
+    vcpus: Annotated[int, Meta(description="Virtual CPUs")]
+    memory_gib: Annotated[float, Meta(description="Main memory as sold, GiB (2^30 bytes)")]
+    source: str
+    as_of: str
+    unverified: list[str]
+
+
 def _row_of(name: str, *rows: type[Struct]) -> type[Struct]:
     """A row that may be of several kinds: the fields of all of them, each null where its kind has none."""
     found: dict[str, Any] = {}
@@ -367,6 +391,7 @@ def _row_of(name: str, *rows: type[Struct]) -> type[Struct]:
         for field in fields(row):
             found.setdefault(field.name, field.type)
     own = [("id", str), ("kind", Literal["api", "instance"])]
+    found["machine"] = MachineSize
     others = [(key, kind | None, None) for key, kind in found.items() if key not in ("id", "kind")]
     return defstruct(name, [*own, *others])
 

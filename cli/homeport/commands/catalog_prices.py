@@ -136,6 +136,7 @@ def _list_instances(
             row.region or rows.UNKNOWN,
             rows.cell(row, "instance_type"),
             f"{rows.plain(row.gpu_count)} × {rows.cell(row, 'gpu')}",
+            *_size(row),
             rows.cell(row, "on_demand_usd_per_gpu_hour", hourly),
             rows.cell(row, "on_demand_usd_per_hour", hourly),
             "-" if row.spot_usd_per_hour is None else rows.cell(row, "spot_usd_per_hour", hourly),
@@ -148,9 +149,9 @@ def _list_instances(
         output_format,
         "prices",
         [_instance(row) for row in found],
-        ["cloud", "region", "instance", "GPUs", "a GPU", "on demand", "spot"],
+        ["cloud", "region", "instance", "GPUs", "vCPUs", "GiB", "a GPU", "on demand", "spot"],
         cells,
-        (4, 5, 6),
+        (4, 5, 6, 7, 8),
         "USD per hour; - no such price, or unknown",
         f"prices of {', '.join(dates)}",
     )
@@ -216,6 +217,25 @@ def _instance_id(row: Any) -> str:
 
 
 def _instance(row: Any) -> dict[str, Any]:
+    from homeport.catalog.machines import machine
     from homeport.commands.catalog_rows import record
 
-    return record(row, id=_instance_id(row), kind="instance")
+    size = machine(row.cloud, row.instance_type)
+    return {**record(row, id=_instance_id(row), kind="instance"), "machine": size and _machine(size)}
+
+
+def _machine(size: Any) -> dict[str, Any]:
+    from homeport.commands.catalog_rows import record
+
+    return {k: v for k, v in record(size).items() if k not in ("cloud", "instance_type")}
+
+
+def _size(row: Any) -> tuple[str, str]:
+    """vCPUs and GiB of an instance's machine as cells."""
+    from homeport.catalog.machines import machine
+    from homeport.commands import catalog_rows as rows
+
+    size = machine(row.cloud, row.instance_type)
+    if size is None:
+        return rows.UNKNOWN, rows.UNKNOWN
+    return rows.cell(size, "vcpus", rows.plain), rows.cell(size, "memory_gib", rows.plain)

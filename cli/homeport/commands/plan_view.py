@@ -307,6 +307,10 @@ def _steps(model: ModelPlan, plan: Plan, out: Output) -> str:
             f"  {stand_in(one)}{_dim(out, f'  * {one.price_assumption}') if one.price_assumption else ''}"
             for one in found
         ]
+    nodes = (real or model).nodes
+    if nodes is not None and nodes.refused:
+        lines += ["", out.style("Instance types without room for the pods", bold=True)]
+        lines += [f"  {one.reason}" for one in nodes.refused]
     for section in explain(model):
         lines += ["", out.style(section.title, bold=True)]
         for term in section.terms:

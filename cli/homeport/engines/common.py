@@ -21,10 +21,6 @@ LEAST_DRAIN_S = 45
 MARGIN_S = 5
 """Seconds an idle server needs to exit (vLLM 0.32.0: 2.8 s, measured)."""
 
-SHM_OF_ONE_RANK_GIB = 2
-"""Size of /dev/shm where one rank has nobody to exchange tensors with, GiB: what vLLM's Kubernetes guide gives. It counts
-towards the pod's memory, and the smallest GPU machines have 16 GiB in all."""
-
 WORKERS_TALK_TCP = (
     "the nodes of one replica talk over TCP unless the cluster's fast fabric (EFA, RDMA) is set up: expect less than "
     "the estimate"
@@ -34,11 +30,6 @@ WORKERS_TALK_TCP = (
 def ranks_of_a_node(launch: Launch) -> int:
     """Processes with a GPU each that share a node's /dev/shm."""
     return launch.tensor_parallel_size * launch.pipeline_parallel_size // launch.nodes
-
-
-def shm_gib(launch: Launch, of_several_gib: int) -> int:
-    """Size of /dev/shm, GiB: what the engine's ranks exchange there, or little where there is one."""
-    return of_several_gib if ranks_of_a_node(launch) > 1 else SHM_OF_ONE_RANK_GIB
 
 
 def drain_seconds(launch: Launch) -> int:

@@ -3,7 +3,7 @@
 Facts: the argument parser, http_server.py, tokenizer_manager.py and environ.py of 0.5.23.
 """
 
-from homeport.engines import common
+from homeport.engines import common, requests
 from homeport.engines.types import Drain, Launch, Probe, Release, Server
 
 OWNED = {
@@ -48,9 +48,6 @@ KV_CACHE_DTYPES = {"auto": None, "bf16": "bf16", "fp8": "fp8_e4m3"}
 # The variable is SGLang's only by our naming: it reads the key from --api-key, which Kubernetes expands.
 KEY_VARIABLE = "SGLANG_API_KEY"
 
-SHM_GIB = 10
-"""Size of /dev/shm in SGLang's own Kubernetes manifests, GiB."""
-
 
 def server(release: Release, launch: Launch) -> Server:
     """How one replica runs. The image starts nothing by itself, and the server listens on localhost unless told.
@@ -88,7 +85,7 @@ def server(release: Release, launch: Launch) -> Server:
         writable=common.writable(launch, "SGLang's kernels (Triton, Inductor, FlashInfer, DeepGEMM)"),
         worker_args=workers,
         worker_has_http=True,
-        shm_gib=common.shm_gib(launch, SHM_GIB),
+        shm_gib=requests.shm_gib("sglang", common.ranks_of_a_node(launch)),
         api_key_variable=KEY_VARIABLE if launch.api_key_env else None,
         warnings=warnings,
     )

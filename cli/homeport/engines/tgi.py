@@ -3,7 +3,7 @@
 Facts: launcher/src/main.rs, router, backends and tgi-entrypoint.sh of v3.3.7.
 """
 
-from homeport.engines import common
+from homeport.engines import common, requests
 from homeport.engines.flags import SHELL
 from homeport.engines.types import Launch, Probe, Release, Server
 
@@ -33,9 +33,6 @@ OWNED = {
     "--env": "- the launcher would print and exit",
     "--ngrok": "expose",
 }
-
-SHM_GIB = 1
-"""Size of /dev/shm in TGI's documentation (`--shm-size 1g`), GiB."""
 
 
 def server(release: Release, launch: Launch) -> Server:
@@ -93,7 +90,7 @@ def server(release: Release, launch: Launch) -> Server:
             why=f"the launcher finishes open requests for --graceful-termination-timeout seconds, {common.AS_LONG}",
         ),
         writable=common.writable(launch, "compiled kernels"),
-        shm_gib=SHM_GIB,
+        shm_gib=requests.shm_gib("tgi", common.ranks_of_a_node(launch)),
         api_key_variable="API_KEY" if launch.api_key_env else None,
         warnings=(
             f"TGI cannot be given a name: it answers as '{launch.model}', whatever model a request names",

@@ -4,7 +4,7 @@ Facts: the documentation of trtllm-serve (its parser needs a GPU to be imported,
 github.com/vllm-project/aibrix issue 2004 for what 1.2's metrics endpoint gives.
 """
 
-from homeport.engines import common
+from homeport.engines import common, requests
 from homeport.engines.types import Launch, Probe, Release, Server
 
 OWNED = {
@@ -30,9 +30,6 @@ OWNED = {
 CONFIG = "/etc/homeport/trtllm.yaml"
 DEFAULT_BATCHED_TOKENS = 8192
 """Default of `--max_num_tokens`."""
-
-SHM_GIB = 8
-"""Size of /dev/shm, GiB: its workers exchange tensors there (NVIDIA starts the container with the host's)."""
 
 
 def server(release: Release, launch: Launch) -> Server:
@@ -83,7 +80,7 @@ def server(release: Release, launch: Launch) -> Server:
         ),
         writable=common.writable(launch, "compiled kernels and tuning results"),
         files={CONFIG: config(launch)},
-        shm_gib=common.shm_gib(launch, SHM_GIB),
+        shm_gib=requests.shm_gib("trtllm", common.ranks_of_a_node(launch)),
         warnings=warnings,
     )
 

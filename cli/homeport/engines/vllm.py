@@ -3,7 +3,7 @@
 Facts: the argument parsers of 0.32.0 and 0.33.0, docs.vllm.ai, and a run of 0.32.0 on a CPU.
 """
 
-from homeport.engines import common
+from homeport.engines import common, requests
 from homeport.engines.types import Drain, Launch, Probe, Release, Server
 
 # Flags that homeport renders, and where in the spec their value comes from. "-" with a reason: no field, because the
@@ -96,7 +96,7 @@ def server(release: Release, launch: Launch) -> Server:
         drain=drain(launch),
         writable=common.writable(launch, "vLLM's, Triton's and Inductor's compiled kernels"),
         worker_args=workers,
-        shm_gib=shm_gib(launch),
+        shm_gib=requests.shm_gib("vllm", common.ranks_of_a_node(launch)),
         api_key_variable="VLLM_API_KEY" if launch.api_key_env else None,
         warnings=warnings,
     )
@@ -166,8 +166,3 @@ def drain(launch: Launch) -> Drain:
         why=f"vLLM finishes open requests for --shutdown-timeout seconds, {common.AS_LONG}; after that only the "
         "kubelet's SIGKILL ends it",
     )
-
-
-def shm_gib(launch: Launch) -> int:
-    """Size of /dev/shm, GiB: vLLM's Kubernetes guide gives 2; message queues and NCCL of more ranks need some more."""
-    return common.shm_gib(launch, 4 if common.ranks_of_a_node(launch) <= 4 else 8)

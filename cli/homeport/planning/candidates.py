@@ -8,9 +8,11 @@ import msgspec
 
 from homeport.catalog.architecture_types import Architecture
 from homeport.catalog.types import Gpu
+from homeport.engines.requests import on_gpus
 from homeport.engines.types import Release
-from homeport.planning.hardware import Offer, place
+from homeport.planning.hardware import Offer, place, with_room
 from homeport.planning.precision import Precision
+from homeport.planning.room import Refused
 from homeport.sizing.types import Settings
 from homeport.spec.models import ModelSpec
 
@@ -41,10 +43,15 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """One replica on one kind of GPU. `floor` is what one replica costs a month: no total can be lower."""
+    """One replica on one kind of GPU. `floor` is what one replica costs a month: no total can be lower.
+
+    `offers` have room for its pods; `refused` are nodes that lack it. `homeless` says that only such nodes have enough GPUs.
+    """
 
     gpu: Gpu
     offers: tuple[Offer, ...]
+    refused: tuple[Refused, ...] = ()
+    homeless: bool = False
     precision: Precision
     settings: Settings
     alternative: bool
@@ -153,18 +160,22 @@ def candidates(
         if held not in shapes_of:
             shapes_of[held] = list(dict.fromkeys(sizes(question, set(held))))
         for tp, pp, nodes in shapes_of[held]:
-            placed = place(rows, tp * pp, nodes, 1)
-            if placed is None:
+            one = on_gpus(question.release.engine, tp * pp // nodes)
+            roomy, refused = with_room(rows, tp * pp, nodes, one)
+            placed = place(roomy, tp * pp, nodes, 1)
+            if placed is None and not refused:
                 continue
             for precision, alternative in precisions[gpu_id]:
                 found.append(
                     Candidate(
                         gpu=rows[0].gpu,
-                        offers=rows,
+                        offers=roomy,
+                        refused=refused,
+                        homeless=placed is None,
                         precision=precision,
                         settings=settings(question, precision, tp, pp, nodes),
                         alternative=alternative,
-                        floor=placed.usd_per_month,
+                        floor=placed.usd_per_month if placed else None,
                     )
                 )
     found.sort(

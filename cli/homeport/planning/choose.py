@@ -22,7 +22,8 @@ SURE = {"mean": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What came of one candidate. `lost` is None for one that works, else why it does not.
 
-    `miss` orders the failures: how far it was from working (0: it works), memory before latency. `correction` is what
+    `miss` orders the failures: how far it was from working (0: it works; 1: latency, 2: a GPU's memory, 3: its node's CPUs
+    or memory). `correction` is what
     measured runs say of it, `taken` what its memory has from them.
     """
 
@@ -80,6 +81,11 @@ def judge(question: Question, candidate: Candidate) -> Verdict:
             candidate=candidate, memory=memory, capacity=None, replicas=None, placement=None,
             lost=memory.reason, miss=(2, memory.short_gib if memory.short_gib is not None else math.inf),
             correction=correction, taken=taken,
+        )  # fmt: skip
+    if candidate.homeless:
+        return Verdict(
+            candidate=candidate, memory=memory, capacity=None, replicas=None, placement=None,
+            lost="; ".join(one.reason for one in candidate.refused), miss=(3, 0.0), correction=correction, taken=taken,
         )  # fmt: skip
     held = _capacity(question, candidate, memory, correction)
     if held.requests_per_s <= 0:

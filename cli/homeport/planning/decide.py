@@ -4,6 +4,7 @@ import math
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from homeport.engines.requests import on_gpus
 from homeport.engines.types import AdapterMount, Launch
 from homeport.planning.candidates import Candidate, Question
 from homeport.planning.choose import Verdict, idle_share
@@ -44,6 +45,7 @@ def decide(
     fixed = model.scaling.by == "none" or lowest == most
     performance, speeds = at_peak(question, candidate, best, planned)
     startup, starts = starting(model, source, best)
+    one = on_gpus(question.release.engine, candidate.gpus_per_replica // candidate.settings.nodes)
     all_options = options and (*options, *(_refused(gpu, why, candidate) for gpu, why in refusals.items()))
     return ModelPlan(
         spec=model,
@@ -70,8 +72,8 @@ def decide(
         capacity=best.capacity,
         peak_requests_per_s=question.peak_requests_per_s,
         startup=startup,
-        cpu_request=str(1 + candidate.gpus_per_replica // candidate.settings.nodes),
-        memory_request_gib=4 + 4 * (candidate.gpus_per_replica // candidate.settings.nodes),
+        cpu_request=str(one.cpus),
+        memory_request_gib=one.processes_gib,
         considered=all_options or (),
         decisions=(*decisions, *_decisions(target, model, question, candidate, placed, planned)),
         warnings=_warnings(target, source, question, candidate, placed, performance),
@@ -197,6 +199,8 @@ def nodes(target: Target, candidate: Candidate, placed: Placement) -> NodeChoice
         instance_types=allowed,
         region=_region(target, offer),
         price=offer.price,
+        machine=offer.machine,
+        refused=candidate.refused,
     )
 
 
@@ -267,6 +271,13 @@ def _decisions(
         )
     if model.replicas.max is None and model.scaling.by != "none":
         add("replicas.max", planned + 1, "planned + 1, so that there is something to scale")
+    if placed.offer.machine is None:
+        name = (
+            placed.offer.instance.instance_type if cloud_of(target) and placed.offer.instance else "the nodes"
+        )
+        add(
+            "room on a node", "unknown", f"CPUs and memory of {name} are not known: none was refused for them"
+        )
     if placed.offer.price and placed.offer.price.assumed:
         add(
             "price",

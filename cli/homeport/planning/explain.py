@@ -4,8 +4,11 @@ import math
 
 import msgspec
 
+from homeport.catalog.types import Machine
+from homeport.engines.requests import on_gpus
 from homeport.planning.decide import STORAGE
 from homeport.planning.hardware import HOURS_A_MONTH
+from homeport.planning.room import DAEMON_CPUS, DAEMON_GIB, RESERVED_SOURCE, allocatable, room
 from homeport.planning.scaling import scaling
 from homeport.planning.scaling_types import terms
 from homeport.planning.types import ModelPlan
@@ -54,6 +57,7 @@ def explain(model: ModelPlan) -> tuple[Section, ...]:
             ),
         ),
         Section(title="Replicas", terms=tuple(_replicas(real))),
+        Section(title="Room on a node, beside its GPUs", terms=tuple(_room(real))),
         Section(
             title=f"Start-up{before}", terms=tuple(explain_startup(arch, real.gpu, real.settings, start))
         ),
@@ -118,6 +122,55 @@ def _replicas(model: ModelPlan) -> list[Term]:
             unit="replicas",
             source="the two rates above",
         ),
+    ]
+
+
+def _room(model: ModelPlan) -> list[Term]:
+    """What the pods on one node ask for, and what the node has left for them where its size is known."""
+    nodes = model.nodes
+    if nodes is None:
+        return []
+    gpus = model.gpus_per_replica // model.nodes_per_replica
+    one = on_gpus(model.engine.engine, gpus)
+    pods = max(1, nodes.gpus_per_node // model.gpus_per_replica)
+    count = "1 pod" if pods == 1 else f"{pods} pods"
+    terms = [
+        Term(
+            name="CPUs asked for",
+            formula=f"{count} x {one.cpus}",
+            value=pods * one.cpus,
+            unit="CPUs",
+            source="assumption: one a GPU and one beside",
+        ),
+        Term(
+            name="memory asked for",
+            formula=f"{count} x ({one.processes_gib} for the processes + {one.shm_gib} for /dev/shm)",
+            value=pods * one.memory_gib,
+            unit="GiB",
+            source=f"assumption: 4 a GPU and 4 beside; {model.engine.engine}'s own documents on /dev/shm",
+        ),
+    ]
+    if nodes.machine is not None:
+        terms += _left(nodes.machine)
+    return terms
+
+
+def _left(machine: Machine) -> list[Term]:
+    given, left = allocatable(machine.vcpus, machine.memory_gib), room(machine)
+    mark = " (unverified)" if machine.unverified else ""
+    source = f"{machine.source}, {machine.as_of}{mark}; reserved: {RESERVED_SOURCE}; daemons: assumption"
+    return [
+        Term(
+            name=f"{what} left for pods",
+            formula=f"{has:g} of {machine.instance_type} - {has - rest:.2f} reserved - {daemons:g} for the node's daemons",
+            value=value,
+            unit=unit,
+            source=source,
+        )
+        for what, has, rest, daemons, value, unit in (
+            ("CPUs", machine.vcpus, given.cpus, DAEMON_CPUS, left.cpus, "CPUs"),
+            ("memory", machine.memory_gib, given.memory_gib, DAEMON_GIB, left.memory_gib, "GiB"),
+        )
     ]
 
 

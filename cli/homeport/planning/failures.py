@@ -43,6 +43,13 @@ def nothing_works(
             help="another engine, precision, checkpoint or target may",
         )
     nearest = min(mine, key=lambda v: (*v.miss, v.candidate.gpus_per_replica))
+    if nearest.miss[0] == 3:
+        return Problem(
+            message=f"{spec.model} fits on {_label(nearest)}, but its pods on no node that {where} offers: {nearest.lost}",
+            path=(*path, field),
+            value=value,
+            help="another GPU, or fewer GPUs a replica, may",
+        )
     if nearest.miss[0] == 2:
         return _no_room(question, nearest, where, path, field, value, checkpoints)
     return _too_slow(question, nearest, where, path)

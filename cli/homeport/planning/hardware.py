@@ -6,11 +6,14 @@ from decimal import Decimal
 import msgspec
 
 from homeport.catalog.gpus import gpu, gpus
+from homeport.catalog.machines import machine
 from homeport.catalog.prices import instances, remembers_prices
 from homeport.catalog.regions import nearest_region
-from homeport.catalog.types import Gpu, Instance
+from homeport.catalog.types import Gpu, Instance, Machine
 from homeport.catalog.zones import NOWHERE_BOUND, Bounds
+from homeport.engines.requests import Requests
 from homeport.errors import Problem, SpecError
+from homeport.planning.room import Refused, refusal
 from homeport.planning.types import Price
 from homeport.spec.models import Target
 from homeport.text import nearest
@@ -26,12 +29,16 @@ HOURS_A_MONTH = 730
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of node with `gpus` GPUs. `instance` None: a node of an existing pool; `price` None: unknown."""
+    """One kind of node with `gpus` GPUs. `instance` None: a node of an existing pool; `price` None: unknown.
+
+    `machine` has its CPUs and memory; None: unknown, as are those of nodes that another cloud's instance only prices.
+    """
 
     gpu: Gpu
     gpus: int
     instance: Instance | None
     price: Price | None
+    machine: Machine | None = None
 
     @property
     def usd_per_hour(self) -> Decimal | None:
@@ -177,6 +184,7 @@ def _offer(row: Instance, target: Target, *, own: bool, wanted: str | None) -> O
         gpu=card,
         gpus=max(1, int(row.gpu_count)),
         instance=row,
+        machine=machine(row.cloud, row.instance_type) if own else None,
         price=Price(
             usd_per_hour=Decimal(str(amount)),
             source=row.source if given is None else GIVEN,
@@ -246,6 +254,32 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
         return None if hourly is None else hourly * self.node_count * HOURS_A_MONTH
 
 
+def with_room(
+    rows: tuple[Offer, ...], gpus_per_replica: int, nodes_per_replica: int, one: Requests
+) -> tuple[tuple[Offer, ...], tuple[Refused, ...]]:
+    """The nodes that have room for pods asking for `one` each, and those whose GPUs would do but which lack CPUs or memory.
+
+    Nodes of unknown size pass.
+    """
+    kept: list[Offer] = []
+    refused: list[Refused] = []
+    for offer in rows:
+        pods = _pods(offer, gpus_per_replica, nodes_per_replica)
+        why = refusal(offer.machine, one, pods) if offer.machine and pods else None
+        if why is None or offer.machine is None:
+            kept.append(offer)
+        else:
+            refused.append(Refused(instance_type=offer.machine.instance_type, reason=why))
+    return tuple(kept), tuple(refused)
+
+
+def _pods(offer: Offer, gpus_per_replica: int, nodes_per_replica: int) -> int:
+    """Pods of a replica on one node: a replica of several nodes takes whole ones, others are packed. 0: it cannot stand there."""
+    if nodes_per_replica > 1:
+        return 1 if offer.gpus * nodes_per_replica == gpus_per_replica else 0
+    return offer.gpus // gpus_per_replica
+
+
 def place(
     rows: tuple[Offer, ...], gpus_per_replica: int, nodes_per_replica: int, replicas: int
 ) -> Placement | None:
@@ -255,15 +289,10 @@ def place(
     """
     best: Placement | None = None
     for offer in rows:
-        if nodes_per_replica > 1:
-            if offer.gpus * nodes_per_replica != gpus_per_replica:
-                continue
-            nodes = replicas * nodes_per_replica
-        else:
-            per_node = offer.gpus // gpus_per_replica
-            if not per_node:
-                continue
-            nodes = -(-replicas // per_node)
+        pods = _pods(offer, gpus_per_replica, nodes_per_replica)
+        if not pods:
+            continue
+        nodes = -(-replicas * nodes_per_replica // pods)
         placed = Placement(
             offer=offer, node_count=nodes, idle_gpus=nodes * offer.gpus - replicas * gpus_per_replica
         )

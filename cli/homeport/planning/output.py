@@ -32,6 +32,10 @@ def plan_values(plan: Plan) -> dict[str, Any]:
                 "price_as_of": (pool.price.as_of or None) if pool.price else None,
                 "price_assumption": pool.price.assumed if pool.price else None,
                 "models": list(pool.models),
+                "vcpus_per_node": pool.machine.vcpus if pool.machine else None,
+                "memory_gib_per_node": pool.machine.memory_gib if pool.machine else None,
+                "machine_source": pool.machine.source if pool.machine else None,
+                "machine_as_of": pool.machine.as_of if pool.machine else None,
             }
             for pool in plan.pools
         ],
@@ -58,6 +62,11 @@ def model_values(model: ModelPlan) -> dict[str, Any]:
         "pipeline_parallel_size": model.settings.pipeline_parallel_size,
         "nodes_per_replica": model.nodes_per_replica,
         "instance_types": list(model.nodes.instance_types) if model.nodes else [],
+        "refused_instance_types": [
+            {"instance_type": one.instance_type, "reason": one.reason} for one in model.nodes.refused
+        ]
+        if model.nodes
+        else [],
         "max_model_len": model.launch.max_model_len,
         "replicas": {"min": model.replicas_min, "max": model.replicas_max, "planned": model.replicas_planned},
         "memory_gib_per_gpu": {

@@ -54,7 +54,7 @@ def _pool(
             wanted[need] = wanted.get(need, 0) + real.replicas_planned
     first = members[0].stands_for or members[0]
     assert first.nodes is not None, "pools are made of models that have nodes"
-    price = first.nodes.price
+    price, machine = first.nodes.price, first.nodes.machine
     count = whole + packed(wanted, size)
     return Pool(
         gpu=gpu,
@@ -67,6 +67,7 @@ def _pool(
         idle_gpus=count * size - used,
         price=price,
         models=tuple(m.spec.name for m in members),
+        machine=machine,
     )
 
 

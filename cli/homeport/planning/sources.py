@@ -54,6 +54,7 @@ class Sources:
                         message=f"{found.id} is no checkpoint of {named.id}: {other}",
                         path=where,
                         value=spec.checkpoint,
+                        help="name one that was made of it, or leave checkpoint out",
                     )
                 ]
             )

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from homeport.catalog.architecture import Architecture
-from homeport.catalog.types import Gpu, Instance
+from homeport.catalog.types import Gpu, Instance, Machine
 from homeport.engines.types import Launch, Release
+from homeport.planning.room import Refused
 from homeport.sizing.types import Capacity, Memory, Performance, Settings, Startup
 from homeport.spec.models import ModelSpec, Spec
 
@@ -29,6 +30,7 @@ class NodeChoice(msgspec.Struct, frozen=True, kw_only=True):
     """The nodes that replicas run on. `instance_types` are all that the plan allows, the chosen one first.
 
     `instance` None: an existing pool of a cluster that is no cloud's (the price is then another cloud's, assumed).
+    `machine` has its CPUs and memory (None: unknown); `refused` are types whose GPUs would do, but which lack either.
     """
 
     instance: Instance | None
@@ -36,6 +38,8 @@ class NodeChoice(msgspec.Struct, frozen=True, kw_only=True):
     instance_types: tuple[str, ...]
     region: str | None
     price: Price | None
+    machine: Machine | None = None
+    refused: tuple[Refused, ...] = ()
 
 
 class Considered(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +152,8 @@ class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
     """Nodes of one kind that the planned replicas of one or more models share. This is what is billed.
 
-    `node_count` whole nodes hold all planned replicas; `idle_gpus` of them nobody uses. `models` are names.
+    `node_count` whole nodes hold all planned replicas; `idle_gpus` of them nobody uses. `models` are names. `machine` has
+    a node's CPUs and memory; None: unknown.
     """
 
     gpu: str
@@ -161,6 +166,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     idle_gpus: int
     price: Price | None
     models: tuple[str, ...]
+    machine: Machine | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
