@@ -17,7 +17,7 @@ from homeport_infra import kept, reach, state
 from homeport_infra.events import Event, Recorder, Step
 from homeport_infra.failures import Stopped, failure, last_line
 from homeport_infra.process import Cli, needed
-from homeport_infra.program import deploy, told
+from homeport_infra.program import Part, deploy, told
 from homeport_infra.settings import Settings
 
 PROJECT = "homeport"
@@ -53,12 +53,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What an operation came to.
 
-    `changes` are counts by kind, `steps` what happens to each resource, `drifted` what was found changed by others (only
-    with `refresh`). `before` are the stack's outputs before, `outputs` those after an `up`; secrets read "[secret]". `kept`
-    are the volumes of weights that a destroy left, `resumed` what a run that was cut off had been doing.
+    `only` are the targets that it was held to (empty: everything). `steps` are what happens to each resource, `changes` how
+    many of them there are by verb, `drifted` what was found changed by others (only with `refresh`). `before` are the
+    stack's outputs before, `outputs` those after an `up`; secrets read "[secret]". `kept` are the volumes of weights that a
+    destroy left, `resumed` what a run that was cut off had been doing.
     """
 
     stack: str
+    only: tuple[str, ...]
     changes: dict[str, int]
     steps: tuple[Step, ...]
     drifted: tuple[Step, ...]
@@ -80,11 +82,14 @@ def run(request: Request, plan: Plan, settings: Settings, listen: Callable[[Even
     env = state.environment(request.operation, request.backend)
     backend = env["PULUMI_BACKEND_URL"]
     wrong: list[HomeportError] = []
+    before: dict[str, Any] = {}
 
     def program() -> None:
         with told():
             try:
-                deploy(plan, settings)
+                deploy(
+                    plan, settings, Part(only=request.targets, outputs=before) if request.targets else None
+                )
             except HomeportError as error:
                 wrong.append(error)
                 raise
@@ -108,7 +113,7 @@ def run(request: Request, plan: Plan, settings: Settings, listen: Callable[[Even
             work_dir=folder, env_vars={**env, **MUTABLE}, pulumi_command=cli
         )
         stack = find(stack_name=request.stack, project_name=PROJECT, program=program, opts=options)
-        return _operate(request, stack, cli, recorder)
+        return _operate(request, stack, cli, recorder, before)
 
 
 def _reachable(request: Request, plan: Plan, settings: Settings, recorder: Recorder) -> None:
@@ -132,9 +137,13 @@ def _reachable(request: Request, plan: Plan, settings: Settings, recorder: Recor
     )
 
 
-def _operate(request: Request, stack: automation.Stack, cli: Cli, recorder: Recorder) -> Outcome:
+def _operate(
+    request: Request, stack: automation.Stack, cli: Cli, recorder: Recorder, before: dict[str, Any]
+) -> Outcome:
+    """Run the operation; `before`, empty, gets the stack's outputs as they are before it."""
     exported = stack.export_stack()
     deployment: Mapping[str, Any] = exported.deployment or {}
+    before.update(state.stack_outputs(deployment))
     # With the stack's own salt the CLI sees a wrong passphrase even where the state holds no secret yet.
     salt = state.salt(deployment)
     if salt:
@@ -167,10 +176,11 @@ def _operate(request: Request, stack: automation.Stack, cli: Cli, recorder: Reco
         stack.preview(**common)
     return Outcome(
         stack=request.stack,
+        only=request.targets,
         changes=recorder.changes,
         steps=recorder.steps,
         drifted=tuple(recorder.drifted),
-        before=state.stack_outputs(deployment),
+        before=before,
         outputs=outputs,
         kept=volumes,
         resumed=resumed,

@@ -22,6 +22,8 @@ from homeport_infra.settings import Settings
 UNKNOWN = "unknown"
 OUTPUT = "bill"
 """The stack output that holds the whole bill; the next preview compares with it."""
+TOTAL = "usdPerMonth"
+"""The stack output that holds the month's cost in all, USD."""
 NODES = ("nodes", "hardware")
 EVERYBODYS = ("platform", "engineering")
 """Lines that stand in the total, and on no single deployment."""
@@ -170,16 +172,17 @@ def sentence(compared: Compared) -> str:
     """The change of the bill in one line: `+$1,825.00/month: assistant: 1 → 2 replicas`."""
     change = compared.against.total.difference_usd
     why = "; ".join(compared.reasons)
-    amount = signed(change, at_least=compared.against.at_least)
     if not why and not compared.against.lines:
         return "the bill stays as it is"
+    if change is None:
+        amount = "the month's cost changes by an unknown amount"
+    else:
+        amount = signed(change, at_least=compared.against.at_least)
     return f"{amount}: {why or 'other prices or lines'}"
 
 
-def signed(amount: Decimal | None, *, at_least: bool = False) -> str:
-    """A change of a month's cost with its sign; an unknown one is "unknown", one with unknown parts "at least"."""
-    if amount is None:
-        return "unknown change a month"
+def signed(amount: Decimal, *, at_least: bool = False) -> str:
+    """A change of a month's cost with its sign; one with unknown parts is "as far as it is known"."""
     known = f"{'-' if amount < 0 else '+'}${abs(amount):,.2f}/month"
     return f"{known}, as far as it is known" if at_least else known
 
@@ -218,8 +221,11 @@ def delta(change: Change) -> str:
 
 
 def notes(bill: StackBill) -> list[str]:
-    """What has to be said under the table: assumptions, dates of prices, the budget."""
+    """What has to be said under the table: assumptions, what has no price, dates of prices, the budget."""
     found = [f"* {line.item}: {line.note or 'an assumption'}" for line in bill.lines if line.estimated]
+    unpriced = dict.fromkeys(line.item for line in bill.lines if line.usd_per_month is None)
+    if unpriced:
+        found.append(f"no price is known of: {', '.join(unpriced)}")
     dates = sorted({line.as_of for line in bill.lines if line.as_of})
     if dates:
         found.append(f"prices of {', '.join(dates)}")
@@ -239,25 +245,26 @@ def model_line(name: str, bill: StackBill) -> str:
     return "; ".join(said)
 
 
-def publish(
-    plan: Plan, settings: Settings, resources: Mapping[str, Any], made: Sequence[Any] = ()
-) -> StackBill:
-    """Export the bill as stack outputs and say it on the resources, so that plain `pulumi preview` shows it too.
+def publish(bill: StackBill, made: Sequence[Any] = ()) -> None:
+    """Export the bill as stack outputs; Pulumi shows the old and the new output where they differ.
 
-    `resources` are the deployments' components by name. Pulumi shows the old and the new output where they differ.
     `made` are outputs that are known once everything is deployed: a run that fails leaves the bill as it was before.
     """
     import pulumi
 
-    bill = stack_bill(plan, settings)
     done = [] if pulumi.runtime.is_dry_run() else list(made)
-    for key, value in (("usdPerMonth", _number(bill.usd_per_month)), (OUTPUT, outputs(bill))):
+    for key, value in ((TOTAL, _number(bill.usd_per_month)), (OUTPUT, outputs(bill))):
         pulumi.export(key, _after(done, value) if done else value)
+
+
+def say(bill: StackBill, resources: Mapping[str, Any]) -> None:
+    """Say on the deployments' components, given by name, what they cost: plain `pulumi preview` shows it."""
+    import pulumi
+
     for name, resource in resources.items():
         said = model_line(name, bill)
         if said:
             pulumi.log.info(said, resource)
-    return bill
 
 
 def _after(done: Sequence[Any], value: Any) -> Any:

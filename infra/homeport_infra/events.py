@@ -1,5 +1,6 @@
 """The engine's events as steps: what happens to which resource, which fields changed, and what is said meanwhile."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from time import time
 from typing import Any, Literal
@@ -77,12 +78,16 @@ class Recorder:
         self._steps: dict[str, Step] = {}
         self.drifted: list[Step] = []
         self.errors: list[str] = []
-        self.changes: dict[str, int] = {}
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """What happens to each resource of the program, in the order of the engine."""
         return tuple(s for s in self._steps.values() if not s.token.startswith("pulumi:"))
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """How many of `steps` there are of each verb. (The engine's own summary counts the stack too.)"""
+        return dict(Counter(step.verb for step in self.steps))
 
     def __call__(self, event: events.EngineEvent) -> None:
         """Take one event."""
@@ -94,9 +99,6 @@ class Recorder:
             self._step("failed", event.timestamp, event.res_op_failed_event.metadata)
         elif event.diagnostic_event:
             self._message(event.timestamp, event.diagnostic_event)
-        elif event.summary_event:
-            found = event.summary_event.resource_changes or {}
-            self.changes = {str(getattr(kind, "value", kind)): count for kind, count in found.items()}
 
     def say(self, text: str, severity: str = "notice") -> None:
         """Tell the listener something that the engine does not know."""

@@ -1,6 +1,6 @@
 """What a stack holds: one or more layers of a plan, each of which can stand in a stack of its own."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from homeport.manifests.render import documents
 from homeport.manifests.types import Document
 from homeport.planning.plan import Planner
 from homeport.planning.types import Plan
-from homeport_infra.bill import publish
+from homeport_infra import bill
 from homeport_infra.cluster_layer import made_cluster, node_pools, provisioners
 from homeport_infra.manifest import Manifest
 from homeport_infra.model_server import ModelServer, ModelServerArgs
@@ -24,6 +24,9 @@ from homeport_infra.platform import Platform, PlatformArgs
 from homeport_infra.settings import Layer, Settings, SettingsError, parse_layers
 
 STACK_CONFIG = "homeport"
+GPUS = "gpus"
+ENDPOINT = "Endpoint"
+"""How the output ends that holds a model's URL inside the cluster; it begins with the model's name."""
 
 
 class Deployed(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +42,16 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
     platform: Platform | None = None
     servers: tuple[ModelServer, ...] = ()
     documents: tuple[Document, ...] = ()
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of some of a stack's resources only. `only` names models, or others; `outputs` are those of the stack before.
+
+    The bill and what else is of the whole stack stay in the outputs as they were: the rest of the plan is not deployed.
+    """
+
+    only: Collection[str]
+    outputs: Mapping[str, Any]
 
 
 def main() -> None:
@@ -81,16 +94,19 @@ def read_settings(config: pulumi.Config) -> Settings:
     )
 
 
-def deploy(plan: Plan, settings: Settings) -> Deployed:
+def deploy(plan: Plan, settings: Settings, part: Part | None = None) -> Deployed:
     """Register the layers of a plan: nodes first, then the platform, then the namespace and the models in it.
 
-    The stack's outputs are exported. Raises SettingsError for settings that cannot work, SpecError for what cannot be
-    rendered, MissingExtra where a cloud's package is not installed.
+    The stack's outputs are exported. `part` says that the engine was told to touch some of the resources only.
+    Raises SettingsError for settings that cannot work, SpecError for what cannot be rendered, MissingExtra where a cloud's
+    package is not installed.
     """
     layers = settings.layers_of(plan)
     check(settings, layers, plan)
     rendered = documents(plan)
-    before: list[pulumi.Resource] = []
+    before: list[pulumi.Input[pulumi.Resource]] = []
+    if settings.platform_stack:
+        before.append(with_charts(settings.platform_stack, platform_charts(plan, rendered)))
     pools: list[GpuNodePool] = []
     platform: Platform | None = None
     servers: list[ModelServer] = []
@@ -99,9 +115,9 @@ def deploy(plan: Plan, settings: Settings) -> Deployed:
     provider = kubernetes_provider(settings, cluster)
     if "cluster" in layers:
         if plan.spec.target.nodes.by == "node_pools":
-            waits = pulumi.ResourceOptions(depends_on=[cluster] if cluster else None)
+            waits = pulumi.ResourceOptions(depends_on=[*before, *([cluster] if cluster else [])])
             pools = node_pools(plan, settings, waits, cluster)
-        made, used = provisioners(rendered, _on(provider, []))
+        made, used = provisioners(rendered, _on(provider, before))
         before += [*pools, *made]
         registered += used
     if "platform" in layers:
@@ -109,8 +125,6 @@ def deploy(plan: Plan, settings: Settings) -> Deployed:
         platform = Platform("platform", PlatformArgs(charts=charts), _on(provider, before))
         before.append(platform)
     if "models" in layers:
-        if settings.platform_stack:
-            require_charts(settings.platform_stack, platform_charts(plan, rendered))
         servers, used = _models(plan, rendered, _on(provider, before))
         registered += used
     deployed = Deployed(
@@ -121,7 +135,7 @@ def deploy(plan: Plan, settings: Settings) -> Deployed:
         servers=tuple(servers),
         documents=tuple(registered),
     )
-    _export(deployed, settings)
+    _export(deployed, settings, part)
     if cluster is not None:
         pulumi.export("kubeconfig", pulumi.Output.secret(cluster.kubeconfig))
     return deployed
@@ -192,9 +206,13 @@ def platform_charts(plan: Plan, rendered: Sequence[Document]) -> list[Chart]:
     return [one.chart for one in prerequisites(plan, list(rendered)) if one.chart is not None]
 
 
-def require_charts(stack: str, needed: Sequence[Chart]) -> None:
-    """Let the program fail where the stack with the platform lacks a chart that these models need; export what it has."""
+def with_charts(stack: str, needed: Sequence[Chart]) -> pulumi.Output[pulumi.Resource]:
+    """The stack with the platform, once it is known to have the charts that these models need; export what it has.
+
+    Where it lacks one the program fails, and what depends on this was not registered: nothing was made.
+    """
     names = [chart.release for chart in needed]
+    reference = stack_reference(stack)
 
     def compare(found: Mapping[str, str] | None) -> Mapping[str, str]:
         missing = [name for name in names if name not in (found or {})]
@@ -206,10 +224,12 @@ def require_charts(stack: str, needed: Sequence[Chart]) -> None:
                 )
         return found or {}
 
-    pulumi.export("platform", stack_reference(stack).get_output("platform").apply(compare))
+    installed = reference.get_output("platform").apply(compare)
+    pulumi.export("platform", installed)
+    return installed.apply(lambda _: reference)
 
 
-def _on(provider: Any, before: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:
+def _on(provider: Any, before: Sequence[pulumi.Input[pulumi.Resource]]) -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions(
         depends_on=list(before), providers={"kubernetes": provider} if provider is not None else None
     )
@@ -231,16 +251,30 @@ def _models(
     return servers, mine
 
 
-def _export(deployed: Deployed, settings: Settings) -> None:
+def _export(deployed: Deployed, settings: Settings, part: Part | None) -> None:
     plan = deployed.plan
     servers = dict(zip((model.spec.name for model in plan.models), deployed.servers, strict=False))
+    costs = bill.stack_bill(plan, settings)
+    bill.say(costs, servers)
     for name, server in servers.items():
-        pulumi.export(f"{name}Endpoint", server.endpoint)
-    made = [one.id for server in deployed.servers for one in server.objects]
-    made += [pool.pool_name for pool in deployed.pools]
-    publish(plan, settings, servers, made)
+        if part is None or name in part.only:
+            pulumi.export(f"{name}{ENDPOINT}", server.endpoint)
     if deployed.pools:
         pulumi.export("nodePools", {pool.pulumi_resource_name: pool.pool_name for pool in deployed.pools})
     if deployed.platform is not None:
         pulumi.export("platform", deployed.platform.versions)
-    pulumi.export("gpus", sum(pool.node_count * pool.gpus_per_node for pool in plan.pools))
+    if part is not None:
+        _leave(part)
+        return
+    made = [one.id for server in deployed.servers for one in server.objects]
+    made += [pool.pool_name for pool in deployed.pools]
+    bill.publish(costs, made)
+    pulumi.export(GPUS, sum(pool.node_count * pool.gpus_per_node for pool in plan.pools))
+
+
+def _leave(part: Part) -> None:
+    """Export what a run of a part leaves as it was: an output that is not exported would go."""
+    for key, value in part.outputs.items():
+        other = key.endswith(ENDPOINT) and key.removesuffix(ENDPOINT) not in part.only
+        if other or key in (bill.TOTAL, bill.OUTPUT, GPUS):
+            pulumi.export(key, value)

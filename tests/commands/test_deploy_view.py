@@ -1,12 +1,21 @@
 """What a preview says beside the changes, without an engine."""
 
-import msgspec
+from typing import Any
 
-from homeport.commands.deploy_view import FEW, stand_ins
+import msgspec
+import pytest
+
+from homeport.commands.clusters import ClusterOptions
+from homeport.commands.deploy_view import FEW, changes_text, next_steps, stand_ins
+from homeport.commands.output import Output
 from homeport.planning.plan import Planner
 from homeport.planning.types import Plan
 from homeport.spec.load import load
+from homeport.spec.models import Expose
+from homeport_infra.settings import Settings
 from tests.commands.shell import EXAMPLES, homeport
+
+HERE = ClusterOptions(None, None)
 
 
 def planned(*, explore: bool) -> Plan:
@@ -50,3 +59,67 @@ def test_an_assumed_price_is_marked_with_its_reason() -> None:
 
 def test_nothing_is_said_where_nobody_looked() -> None:
     assert stand_ins(planned(explore=False)) == []
+
+
+def outcome(**values: Any) -> Any:
+    automation = pytest.importorskip("homeport_infra.automation")
+    fields = {
+        "stack": "dev",
+        "only": (),
+        "changes": {},
+        "steps": (),
+        "drifted": (),
+        "before": {},
+        "outputs": {},
+    }
+    return automation.Outcome(**{**fields, "kept": (), "resumed": (), **values})
+
+
+def ended(plan: Plan, only: tuple[str, ...] = (), cluster: ClusterOptions = HERE) -> list[str]:
+    outputs = {f"{m.spec.name}Endpoint": f"http://{m.spec.name}.ns.svc:80/v1" for m in plan.models}
+    return next_steps(plan, outcome(only=only, outputs=outputs), ["-f", "my spec.yaml"], cluster)
+
+
+def test_an_up_ends_with_the_next_command_and_the_way_to_the_model() -> None:
+    plan = planned(explore=False)
+    there = ClusterOptions("/k", "prod")
+    assert ended(plan, cluster=there) == [
+        "next: homeport status -f 'my spec.yaml' --kubeconfig /k --context prod",
+        "reach assistant: `kubectl --kubeconfig /k --context prod --namespace support port-forward service/assistant 8000:80`, "
+        "then http://127.0.0.1:8000/v1",
+    ]
+    assert next_steps(plan, outcome(), [], HERE) == [], "a stack without models"
+
+
+@pytest.mark.parametrize(
+    ("expose", "says"),
+    [
+        ({"kind": "ingress", "host": "llm.example.org", "tls_secret": "t"}, "https://llm.example.org/v1"),
+        ({"kind": "gateway", "host": "llm.example.org"}, "http://llm.example.org/v1"),
+        ({"kind": "load_balancer"}, "`kubectl --namespace support get service assistant` shows its address"),
+        ({"kind": "ingress"}, "port-forward service/assistant 8000:80"),
+    ],
+)
+def test_a_model_that_is_exposed_is_reached_from_outside(expose: dict[str, Any], says: str) -> None:
+    plan = planned(explore=False)
+    model = plan.models[0]
+    spec = msgspec.structs.replace(model.spec, expose=Expose(**expose))
+    (_, line) = ended(msgspec.structs.replace(plan, models=(msgspec.structs.replace(model, spec=spec),)))
+    assert line.startswith("reach assistant: ")
+    assert says in line
+
+
+def test_many_models_are_not_all_listed() -> None:
+    plan = planned(explore=False)
+    many = msgspec.structs.replace(plan, models=(plan.models[0],) * 5)
+    assert ended(many)[-1] == "the other 2 likewise"
+    assert ended(plan, only=("another",)) == []
+
+
+def test_a_run_of_a_part_does_not_call_the_bill_its_own() -> None:
+    bill = pytest.importorskip("homeport_infra.bill")
+    plan, out = planned(explore=False), Output()
+    compared = bill.compare(bill.stack_bill(plan, Settings()), {})
+    said = "of the whole spec, though only assistant would be deployed"
+    assert said in changes_text(out, plan, compared, outcome(only=("assistant",)))
+    assert said not in changes_text(out, plan, compared, outcome())

@@ -62,6 +62,7 @@ def test_what_is_registered_is_what_is_rendered(platform: Platform, by: NodesBy)
         made = [r.name for r in found if r.token == COMPONENTS[1]]
         asked = [f"gpu-{p.instance_type}" for p in pools.made(plan)] if by == "node_pools" else []
         assert sorted(made) == sorted(asked), name
+        assert not [r for r in found if r.token == COMPONENTS[2]], "nobody asked for a platform"
         kinds = {r.token.rpartition(":")[2] for r in found} & set().union(*MADE_BY.values())
         # A pool of a cloud's own package is a NodePool on GKE too.
         kinds -= {"NodePool"} if by == "node_pools" else set()

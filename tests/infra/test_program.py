@@ -10,7 +10,6 @@ pytest.importorskip("pulumi")
 
 import pulumi
 
-from homeport.errors import SpecError
 from homeport.manifests.parsing import load as parse
 from homeport.manifests.prerequisites import prerequisites
 from homeport.manifests.render import documents
@@ -21,19 +20,20 @@ from homeport.spec.models import Target
 from homeport.spec.nodes import Nodes
 from homeport_infra.manifest import token
 from homeport_infra.model_server import awaited, timeouts
-from homeport_infra.program import deploy, main
-from homeport_infra.settings import LAYERS, Settings, SettingsError
+from homeport_infra.program import Part, deploy, main
+from homeport_infra.settings import LAYERS, Layer, Settings, SettingsError
 from tests.infra.recorder import Registered, run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COMPONENTS = ("homeport:index:ModelServer", "homeport:index:GpuNodePool", "homeport:index:Platform")
 
 
-def planned(name: str, **nodes: Any) -> Plan:
+def planned(name: str, platform: str = "") -> Plan:
+    """An example's plan, as it is or on another platform."""
     file = EXAMPLES / name
     spec = load(file.read_bytes(), name).spec
-    if nodes:
-        target = msgspec.structs.replace(spec.target, nodes=Nodes(**nodes))
+    if platform:
+        target = Target(platform=platform)  # type: ignore[arg-type]
         spec = msgspec.structs.replace(spec, target=target)
     return Planner(file.parent).plan(spec)
 
@@ -43,24 +43,6 @@ def objects(found: list[Registered]) -> dict[tuple[str, str], dict[str, Any]]:
     made = {(r.token, r.inputs["metadata"]["name"]): r.inputs for r in kubernetes}
     assert len(made) == len(kubernetes), "an object was registered twice"
     return made
-
-
-WAYS: dict[str, dict[str, Any]] = {
-    "gke": {"by": "compute_class"},
-    "eks": {"by": "karpenter", "cluster": "ml"},
-    "aks": {"by": "auto_provisioning"},
-}
-
-
-def placed(name: str, platform: str, **nodes: Any) -> Plan | None:
-    """The plan of an example on another platform; None where that platform cannot do it."""
-    file = EXAMPLES / name
-    spec = load(file.read_bytes(), name).spec
-    target = Target(platform=platform, nodes=Nodes(**nodes))  # type: ignore[arg-type]
-    try:
-        return Planner(file.parent).plan(msgspec.structs.replace(spec, target=target))
-    except SpecError:
-        return None
 
 
 def same(plan: Plan, settings: Settings) -> list[Registered]:
@@ -82,44 +64,6 @@ def same(plan: Plan, settings: Settings) -> list[Registered]:
     names = [(r.token, r.name) for r in found]
     assert len(names) == len(set(names)), "two resources of one type share a name"
     return found
-
-
-@pytest.mark.parametrize("name", sorted(p.name for p in EXAMPLES.glob("*.yaml")))
-def test_what_is_registered_is_what_is_rendered(name: str) -> None:
-    plan = planned(name)
-    found = same(plan, Settings())
-    assert sorted(r.name for r in found if r.token == COMPONENTS[0]) == sorted(
-        m.spec.name for m in plan.models
-    )
-    assert not [r for r in found if r.token in COMPONENTS[1:]]
-
-
-@pytest.mark.parametrize("platform", ["gke", "eks", "aks", "generic"])
-def test_it_is_the_same_on_every_platform(platform: str) -> None:
-    """With nodes that are found and with nodes that the cluster makes."""
-    compared = 0
-    for name in ("support.yaml", "fleet.yaml", "aks.yaml"):
-        for nodes in ({}, WAYS.get(platform)):
-            plan = None if nodes is None else placed(name, platform, **nodes)
-            if plan is not None:
-                same(plan, Settings())
-                compared += 1
-    assert compared >= (2 if platform == "generic" else 4)
-
-
-@pytest.mark.parametrize("platform", sorted(WAYS))
-def test_each_layer_stands_alone_and_together_they_are_all(platform: str) -> None:
-    plan = placed("fleet.yaml", platform, **WAYS[platform])
-    assert plan is not None
-    alone = [objects(run(lambda one=one: deploy(plan, Settings(layers=(one,))))[0]) for one in LAYERS]
-    together = objects(run(lambda: deploy(plan, Settings(layers=LAYERS)))[0])
-    assert {key for made in alone for key in made} == set(together)
-    assert sum(map(len, alone)) == len(together), "no object is of two layers"
-    assert {kind.rpartition(":")[2] for kind, _ in alone[0]} <= {
-        "NodePool", "EC2NodeClass", "AKSNodeClass", "ComputeClass",
-    }  # fmt: skip
-    assert alone[0]
-    assert not alone[1]
 
 
 def test_only_a_deployment_that_may_have_no_replicas_is_not_waited_for() -> None:
@@ -161,9 +105,24 @@ def test_outputs_name_endpoint_cost_and_gpus() -> None:
     assert exported["usdPerMonth"] == pytest.approx(float(model.usd_per_month or 0))
 
 
+def test_a_run_of_a_part_leaves_the_bill_as_it_was() -> None:
+    """What the rest of the plan costs is not deployed: the next preview has to show it still."""
+    plan = planned("fleet.yaml")
+    first, *others = (model.spec.name for model in plan.models)
+    before = {
+        "bill": {"self_hosted": 1}, "usdPerMonth": 7.5, "gpus": 1.0, "kubeconfig": "secret", "gone": 1,
+        f"{first}Endpoint": "http://old", f"{others[0]}Endpoint": "http://as-it-was",
+    }  # fmt: skip
+    _, exported = run(lambda: deploy(plan, Settings(), Part(only=(first,), outputs=before)))
+    assert exported.pop(f"{first}Endpoint").endswith(".svc:80/v1")
+    kept = ("bill", "usdPerMonth", "gpus", f"{others[0]}Endpoint")
+    assert exported == {key: before[key] for key in kept}
+    _, whole = run(lambda: deploy(plan, Settings()))
+    assert {f"{name}Endpoint" for name in (first, *others)} <= set(whole)
+
+
 def test_the_platform_is_what_the_documents_ask_for_pinned() -> None:
-    plan = placed("support.yaml", "eks")
-    assert plan is not None
+    plan = planned("support.yaml", "eks")
     found, exported = run(lambda: deploy(plan, Settings(layers=LAYERS)))
     releases = {r.name: r.inputs for r in found if r.token == "kubernetes:helm.sh/v3:Release"}
     wanted = {p.chart.release: p.chart for p in prerequisites(plan, documents(plan)) if p.chart}
@@ -187,8 +146,19 @@ def test_models_find_the_platform_in_another_stack() -> None:
     found, exported = run(lambda: deploy(plan, settings), stacks={full: {"platform": there}})
     assert objects(found)
     assert exported["platform"] == there
+
+
+@pytest.mark.parametrize("layers", [("models",), ("cluster", "models")])
+def test_a_missing_chart_is_said_before_anything_is_made(layers: tuple[Layer, ...]) -> None:
+    plan = planned("support.yaml")
+    target = msgspec.structs.replace(plan.spec.target, nodes=Nodes(by="compute_class"))
+    plan = msgspec.structs.replace(plan, spec=msgspec.structs.replace(plan.spec, target=target))
+    settings = Settings(layers=layers, platform_stack="platform")
+    lacking = {"organization/homeport/platform": {"platform": {"kube-prometheus-stack": "1"}}}
+    found: list[Registered] = []
     with pytest.raises(pulumi.RunError, match=r"has not installed keda.*; bring its layer platform"):
-        run(lambda: deploy(plan, settings), stacks={full: {"platform": {"kube-prometheus-stack": "1"}}})
+        run(lambda: deploy(plan, settings), stacks=lacking, into=found)
+    assert found == []
 
 
 def test_models_reach_the_cluster_of_another_stack() -> None:

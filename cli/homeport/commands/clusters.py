@@ -30,12 +30,12 @@ class ClusterOptions(NamedTuple):
         """How a `kubectl` command for the same cluster begins."""
         import shlex
 
-        words = ["kubectl"]
-        if self.kubeconfig:
-            words += ["--kubeconfig", self.kubeconfig]
-        if self.context:
-            words += ["--context", self.context]
-        return shlex.join(words)
+        return shlex.join(["kubectl", *self.words()])
+
+    def words(self) -> list[str]:
+        """The options as they were given: kubectl and homeport call them alike."""
+        options = ("--kubeconfig", self.kubeconfig), ("--context", self.context)
+        return [word for option, value in options if value for word in (option, value)]
 
 
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:

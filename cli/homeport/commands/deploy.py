@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from homeport.commands.clusters import ClusterOptions
 from homeport.commands.deploy_options import StackOptions, stack_options
 from homeport.commands.main import common_options, examples, output_option
 from homeport.commands.output import Output
@@ -142,6 +143,10 @@ def _operate(
         _ask(out, operation, plan, target)
     outcome = _run(out, operation, plan, target, output_format, delete_weights=delete_weights)
     view.result(out, operation, plan, target.settings(), outcome, output_format)
+    if operation == "up" and output_format == "table":
+        cluster = ClusterOptions(target.kubeconfig or None, target.context or None)
+        for line in view.next_steps(plan, outcome, options.words(), cluster):
+            out.message(line)
 
 
 def _ask(out: Output, operation: "Operation", plan: "Plan", target: StackOptions) -> None:

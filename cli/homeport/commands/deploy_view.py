@@ -8,6 +8,7 @@ from homeport.commands.output import table as laid_out
 from homeport.text import printable_lines
 
 if TYPE_CHECKING:
+    from homeport.commands.clusters import ClusterOptions
     from homeport.planning.types import Plan
     from homeport_infra.automation import Operation, Outcome
     from homeport_infra.bill import Compared
@@ -33,7 +34,8 @@ PLANNED = {
     "delete": "to delete",
 }
 FEW = 3
-"""Instance types that a preview names for a model."""
+"""Instance types that a preview names for a model, and models that an `up` says how to reach."""
+LOCAL_PORT = 8000
 DOING = {"create": "creating", "update": "updating", "replace": "replacing", "delete": "deleting"}
 WAITED_FOR = (
     "Deployment",
@@ -143,7 +145,7 @@ def result(
         values = {"schema_version": SCHEMA_VERSION, **stack_values(outcome, made), "outputs": outcome.outputs}
         values["kept"] = kept
         if operation == "up":
-            values["bill"] = bill_values(compared)
+            values["bill"] = None if outcome.only else bill_values(compared)
         _structured(out, values, output_format)
         return
     out.message(f"stack {outcome.stack}: {_counts(outcome.changes, DONE)}")
@@ -159,11 +161,52 @@ def result(
             out.data(
                 f"kept  {volume['name']}  {size} of weights, {price} a month; --delete-weights removes it"
             )
+        if outcome.only and outcome.before:
+            out.message("the stack's outputs hold the bill from before, until an `up` of the whole stack")
         return
-    out.message(bill.sentence(compared))
+    if outcome.only:
+        out.message(f"only {', '.join(outcome.only)} was deployed: the stack's bill stays as it was")
+    else:
+        out.message(bill.sentence(compared))
     for name, value in outcome.outputs.items():
         if name != bill.OUTPUT:
             out.data(f"{name}  {value}")
+
+
+def next_steps(made: "Plan", outcome: "Outcome", spec: list[str], cluster: "ClusterOptions") -> list[str]:
+    """What to do once models are deployed: look at them, and reach the first few of them. Nothing without models.
+
+    `spec` are the options that name the spec.
+    """
+    import shlex
+    from urllib.parse import urlsplit
+
+    from homeport.manifests.render import namespace_of
+
+    found = []
+    for model in made.models:
+        name, expose = model.spec.name, model.spec.expose
+        inside = outcome.outputs.get(f"{name}Endpoint")
+        if inside is None or (outcome.only and name not in outcome.only):
+            continue
+        if expose.kind in ("ingress", "gateway") and expose.host:
+            scheme = "https" if expose.tls_secret else "http"
+            found.append(f"reach {name}: {scheme}://{expose.host}/v1")
+            continue
+        kubectl = f"{cluster.kubectl()} --namespace {namespace_of(made)}"
+        if expose.kind == "load_balancer":
+            found.append(f"reach {name}: `{kubectl} get service {name}` shows its address")
+        else:
+            port = urlsplit(inside).port
+            found.append(
+                f"reach {name}: `{kubectl} port-forward service/{name} {LOCAL_PORT}:{port}`, "
+                f"then http://127.0.0.1:{LOCAL_PORT}/v1"
+            )
+    if not found:
+        return []
+    status = shlex.join(["homeport", "status", *spec, *cluster.words()])
+    more = [f"the other {len(found) - FEW} likewise"] if len(found) > FEW else []
+    return [f"next: {status}", *found[:FEW], *more]
 
 
 def _kept(volume: Any, made: "Plan") -> dict[str, Any]:
@@ -193,7 +236,10 @@ def changes_text(out: Output, made: "Plan", compared: "Compared", outcome: "Outc
     def bold(text: str) -> str:
         return out.style(text, bold=True)
 
-    lines = [f"{bold('bill')}  {bill.sentence(compared)}", ""]
+    lines = [f"{bold('bill')}  {bill.sentence(compared)}"]
+    if outcome is not None and outcome.only:
+        lines.append(f"of the whole spec, though only {', '.join(outcome.only)} would be deployed")
+    lines.append("")
     lines += [laid_out(("for", "what", "$ a month", "change"), bill.rows(compared), (2, 3), bold)]
     lines += bill.notes(compared.bill)
     if could := stand_ins(made):

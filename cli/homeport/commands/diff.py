@@ -99,7 +99,7 @@ def _advise(out: Output, found: "Comparison", options: SpecOptions, cluster: Clu
 def _apply(found: "Comparison", options: SpecOptions, cluster: ClusterOptions) -> list[str]:
     """The commands that bring the cluster to what is rendered, for whoever applied it before."""
     by = {manager for one in found.objects for manager in one.applied_by}
-    spec = shlex.join(_spec_words(options))
+    spec = shlex.join(options.words())
     to_apply = found.of("missing", "differs", "refused")
     if any(manager.startswith(PULUMI) for manager in by):
         return [f"homeport up {spec}"] if to_apply or found.of("left_over") else []
@@ -114,12 +114,3 @@ def _apply(found: "Comparison", options: SpecOptions, cluster: ClusterOptions) -
         how = "apply" if "kubectl-client-side-apply" in by else f"apply --server-side{force}"
         commands.append(f"homeport render {spec} -o - | {kubectl} {how} -f -")
     return commands
-
-
-def _spec_words(options: SpecOptions) -> list[str]:
-    """The options that made the spec, as they were given."""
-    words = ["-f", options.file] if options.file else []
-    for option, (value, origin) in options.flags.items():
-        if origin == option:  # what the environment sets, it sets for the next command too
-            words += [option, str(value)]
-    return words

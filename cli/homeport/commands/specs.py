@@ -115,6 +115,14 @@ class SpecOptions:
         self._more[path] = value, option
         self._loaded = None
 
+    def words(self) -> list[str]:
+        """The options that made the spec, as they were given: for another command on the same one."""
+        words = ["-f", self.file] if self.file else []
+        for option, (value, origin) in self.flags.items():
+            if origin == option:  # what the environment sets, it sets for the next command too
+                words += [option, str(value)]
+        return words
+
     @contextmanager
     def reading(self) -> Iterator["Loaded"]:
         """Give the loaded spec, and let problems that are found later point into its source."""
