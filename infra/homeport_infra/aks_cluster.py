@@ -1,8 +1,8 @@
 """An AKS cluster with what the rendered objects need, and no more: a start, not a landing zone.
 
 Nodes have no addresses of their own; the API server has a public one, for whoever holds credentials. Its network is one
-that AKS makes. A private API server, a network of one's own, sign-in with Entra ID, node auto-provisioning and maintenance
-windows are the cluster owner's.
+that AKS makes. A private API server, a network of one's own, sign-in with Entra ID and maintenance windows are the
+cluster owner's.
 """
 
 import base64
@@ -15,16 +15,29 @@ SYSTEM_MACHINE = "Standard_D4s_v5"
 """What runs beside the models: KEDA, Prometheus and the cluster's own pods (an assumption)."""
 
 
+SYSTEM_NODES = 2
+"""Nodes of the system's pool where it does not scale (an assumption)."""
+
+
 class AksClusterArgs:
     """What a cluster needs to know."""
 
     def __init__(
-        self, *, name: str, resource_group: pulumi.Input[str], location: pulumi.Input[str] = ""
+        self,
+        *,
+        name: str,
+        resource_group: pulumi.Input[str],
+        location: pulumi.Input[str] = "",
+        auto_provisioning: bool = False,
     ) -> None:
-        """`name` is the cluster's, `resource_group` exists; `location` is a region, empty is the resource group's."""
+        """`name` is the cluster's, `resource_group` exists; `location` is a region, empty is the resource group's.
+
+        `auto_provisioning` lets the cluster make nodes from Karpenter's objects. AKS then takes no pool with an autoscaler.
+        """
         self.name = name
         self.resource_group = resource_group
         self.location = location
+        self.auto_provisioning = auto_provisioning
 
 
 class AksCluster(pulumi.ComponentResource):
@@ -45,6 +58,12 @@ class AksCluster(pulumi.ComponentResource):
         except ImportError as error:
             raise MissingExtra("up --create-cluster", "azure") from error
 
+        # AKS refuses its autoscaler in a cluster that provisions nodes by itself; that adds nodes for the system too.
+        size = (
+            {"count": SYSTEM_NODES}
+            if args.auto_provisioning
+            else {"enable_auto_scaling": True, "count": 1, "min_count": 1, "max_count": 3}
+        )
         cluster = containerservice.ManagedCluster(
             name,
             resource_name_=args.name,
@@ -76,12 +95,12 @@ class AksCluster(pulumi.ComponentResource):
                     os_type="Linux",
                     vm_size=SYSTEM_MACHINE,
                     enable_node_public_ip=False,
-                    enable_auto_scaling=True,
-                    count=1,
-                    min_count=1,
-                    max_count=3,
+                    **size,
                 )
             ],
+            node_provisioning_profile=containerservice.ManagedClusterNodeProvisioningProfileArgs(mode="Auto")
+            if args.auto_provisioning
+            else None,
             # The autoscaler owns the number of nodes, and pools made later are listed here too.
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["agentPoolProfiles"]),
         )

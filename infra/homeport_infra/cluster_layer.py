@@ -113,7 +113,10 @@ def made_cluster(plan: Plan, settings: Settings) -> "MadeCluster":
         from homeport_infra.eks_cluster import EksCluster, EksClusterArgs
 
         return EksCluster(
-            "cluster", EksClusterArgs(name=name, subnets=settings.subnets, node_role=settings.node_role)
+            "cluster",
+            EksClusterArgs(
+                name=name, location=location, subnets=settings.subnets, node_role=settings.node_role
+            ),
         )
     if plan.spec.target.platform == "aks":
         from homeport_infra.aks_cluster import AksCluster, AksClusterArgs
@@ -123,7 +126,13 @@ def made_cluster(plan: Plan, settings: Settings) -> "MadeCluster":
                 "a new cluster of AKS needs a resource group", help="set homeport:resourceGroup"
             )
         return AksCluster(
-            "cluster", AksClusterArgs(name=name, resource_group=settings.resource_group, location=location)
+            "cluster",
+            AksClusterArgs(
+                name=name,
+                resource_group=settings.resource_group,
+                location=location,
+                auto_provisioning=plan.spec.target.nodes.by == "auto_provisioning",
+            ),
         )
     from homeport_infra.gke_cluster import GkeCluster, GkeClusterArgs
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pulumi
 
 from homeport.errors import MissingExtra
+from homeport_infra.settings import SettingsError
 
 SYSTEM_MACHINE = "m6i.xlarge"
 """What runs beside the models: KEDA, Prometheus and the cluster's own pods (an assumption)."""
@@ -23,13 +24,20 @@ class EksClusterArgs:
     """What a cluster needs to know."""
 
     def __init__(
-        self, *, name: str, subnets: Sequence[str] | None = None, node_role: pulumi.Input[str] = ""
+        self,
+        *,
+        name: str,
+        location: str = "",
+        subnets: Sequence[str] | None = None,
+        node_role: pulumi.Input[str] = "",
     ) -> None:
         """`name` is the cluster's; `subnets` (ids, of one VPC, in two zones at least) and `node_role` (ARN) exist.
 
-        Left out, the subnets are those of the account's default VPC, and the role is made. The region is the provider's.
+        Left out, the subnets are those of the account's default VPC, and the role is made. `location` is the region that
+        the AWS provider has to be set to; empty is whatever it is set to.
         """
         self.name = name
+        self.location = location
         self.subnets = subnets
         self.node_role = node_role
 
@@ -48,15 +56,21 @@ class EksCluster(pulumi.ComponentResource):
     node_role: pulumi.Output[str]
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Register the cluster, its node role and its group. Raises MissingExtra without `homeport[aws]`."""
+        """Register the cluster, its node role and its group. Raises MissingExtra without `homeport[aws]`.
+
+        Raises SettingsError where the provider's region is not the location.
+        """
         super().__init__("homeport:index:EksCluster", name, None, opts)
         try:
             import pulumi_eks
-            from pulumi_aws import ec2, eks, get_region_output
+            from pulumi_aws import ec2, eks, get_region
         except ImportError as error:
             raise MissingExtra("up --create-cluster", "aws") from error
 
         given = list(args.subnets or ())
+        # pulumi-eks makes its parts with the provider, whose region nothing else can change. A provider of our own would
+        # lose the profile and the role of the stack's configuration, which an explicit provider does not inherit.
+        region = _same(get_region(opts=pulumi.InvokeOptions(parent=self)).region, args.location)
         cluster = pulumi_eks.Cluster(
             name,
             name=args.name,
@@ -82,6 +96,7 @@ class EksCluster(pulumi.ComponentResource):
             ready += attached
         eks.NodeGroup(
             f"{name}-system",
+            region=region,
             cluster_name=args.name,
             node_role_arn=self.node_role,
             subnet_ids=self.subnets,
@@ -93,7 +108,7 @@ class EksCluster(pulumi.ComponentResource):
             ),
         )
         self.cluster_name = pulumi.Output.from_input(args.name)
-        self.location = get_region_output(opts=pulumi.InvokeOutputOptions(parent=self)).region
+        self.location = pulumi.Output.from_input(region)
         self.kubeconfig = pulumi.Output.secret(cluster.kubeconfig_json)
         self.register_outputs(
             {
@@ -106,23 +121,37 @@ class EksCluster(pulumi.ComponentResource):
         )
 
 
+def _same(found: str, wanted: str) -> str:
+    """The provider's region, which has to be the one that is wanted, if one is."""
+    if wanted and found != wanted:
+        raise SettingsError(
+            f"the cluster is wanted in {wanted}, and the AWS provider is set to {found}",
+            help=f"set aws:region or AWS_REGION to {wanted}, or write {found} as homeport:location or target.region",
+        )
+    return found
+
+
+def _trust(principal: str) -> str:
+    """The policy of a role that machines of EC2 may take."""
+    statement = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
 def _role(name: str, parent: pulumi.Resource) -> tuple[pulumi.Output[str], list[pulumi.Resource]]:
     """A role for nodes, and what a group must wait for: without its policies nodes do not join."""
-    from pulumi_aws import iam
+    from pulumi_aws import get_partition_output, get_service_principal_output, iam
 
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        ],
-    }
+    # China and GovCloud are partitions of their own, with names of their own.
+    asked = pulumi.InvokeOutputOptions(parent=parent)
+    partition = get_partition_output(opts=asked).partition
+    trust = get_service_principal_output(service_name="ec2", opts=asked).name.apply(_trust)
     child = pulumi.ResourceOptions(parent=parent)
-    role = iam.Role(f"{name}-nodes", assume_role_policy=json.dumps(trust), opts=child)
+    role = iam.Role(f"{name}-nodes", assume_role_policy=trust, opts=child)
     attached = [
         iam.RolePolicyAttachment(
             f"{name}-nodes-{policy}",
             role=role.name,
-            policy_arn=f"arn:aws:iam::aws:policy/{policy}",
+            policy_arn=pulumi.Output.concat("arn:", partition, f":iam::aws:policy/{policy}"),
             opts=child,
         )
         for policy in NODE_POLICIES

@@ -1,5 +1,8 @@
 """A GKE cluster with what the rendered objects need, and no more: a start, not a landing zone.
 
+A ComputeClass needs no switch of the cluster: since GKE 1.33.3-gke.1136000 its own `nodePoolAutoCreation` is enough (GKE's
+documentation, "Configure node pool auto-creation"), and the channel REGULAR is newer (default 1.35.8 in 2026-09).
+
 Nodes have no addresses of their own; the control plane has a public one, for whoever holds credentials. Its network is
 the project's default one. A private control plane, a network of one's own, backups and maintenance windows are the
 cluster owner's.

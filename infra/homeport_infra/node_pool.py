@@ -45,7 +45,8 @@ class GpuNodePoolArgs:
         `instance_types`: EKS takes several, GKE and AKS the first. `disk_gb` is as the cloud counts. `reservation`: a name
         (GKE), the id of a capacity reservation (EKS) or of a capacity reservation group (AKS).
         GKE needs `location` (the cluster's region or zone) and `accelerator`, what Google's API calls the GPU; EKS
-        `subnets` (ids; they decide the zones) and `node_role` (ARN); AKS `resource_group`.
+        `subnets` (ids; they decide the zones) and `node_role` (ARN), and takes a region as `location` (empty: the
+        provider's); AKS `resource_group`.
         """
         self.platform = platform
         self.cluster = cluster

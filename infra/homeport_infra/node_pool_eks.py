@@ -27,8 +27,10 @@ def register(name: str, args: GpuNodePoolArgs, parent: pulumi.Resource) -> pulum
                 capacity_reservation_id=args.reservation
             )
         )
+    region = args.location or None
     template = ec2.LaunchTemplate(
         name,
+        region=region,
         block_device_mappings=[
             ec2.LaunchTemplateBlockDeviceMappingArgs(
                 device_name="/dev/xvda",
@@ -49,10 +51,12 @@ def register(name: str, args: GpuNodePoolArgs, parent: pulumi.Resource) -> pulum
     )
     group = eks.NodeGroup(
         name,
+        region=region,
         cluster_name=args.cluster,
         node_role_arn=args.node_role,
         subnet_ids=args.subnets,
-        instance_types=list(args.instance_types),
+        # A capacity reservation is of one instance type: EC2 refuses to start others against it.
+        instance_types=args.instance_types[:1] if args.reservation else list(args.instance_types),
         ami_type=AMI,
         capacity_type="SPOT" if args.spot else "ON_DEMAND",
         labels=args.labels,

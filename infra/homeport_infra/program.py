@@ -154,10 +154,12 @@ def check(settings: Settings, layers: tuple[Layer, ...], plan: Plan) -> None:
             f"homeport makes no cluster of {platform}: it makes those of gke, eks and aks",
             help="make it with tools of your own, and leave createCluster out",
         )
-    if settings.create_cluster and by in ("karpenter", "auto_provisioning"):
+    if settings.create_cluster and by == "karpenter":
         raise SettingsError(
-            f"a cluster that homeport makes has no {by.replace('_', ' ')}, and the spec wants its nodes from there",
-            help="write target.nodes: {by: node_pools} in the spec, or make the cluster yourself",
+            "the spec wants its nodes from Karpenter, and homeport makes no cluster with it: Karpenter needs roles, a queue and "
+            "tagged subnets, which its own guide makes together with the cluster",
+            help="write target.nodes: {by: node_pools} in the spec, or make the cluster by karpenter.sh's guide and leave "
+            "createCluster out",
         )
     for name, layer, stack in (
         ("clusterStack", "cluster", settings.cluster_stack),

@@ -1,5 +1,7 @@
 """GPU node pools follow the plan, under the arguments that each cloud's own package takes."""
 
+import importlib
+import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,10 +25,11 @@ from homeport.planning.plan import Planner
 from homeport.planning.types import Plan
 from homeport.spec.models import Spec
 from homeport_infra.cluster_layer import pool_args
+from homeport_infra.node_pool import GpuNodePool
 from homeport_infra.node_pool_aks import pool_name
 from homeport_infra.program import deploy
 from homeport_infra.settings import Settings, SettingsError
-from tests.infra import typed
+from tests.infra import recorder, typed
 from tests.infra.recorder import Registered, run
 
 EKS = Settings(
@@ -182,6 +185,30 @@ def test_eks_takes_the_nvidia_image_and_every_alike_type() -> None:
     assert template["metadataOptions"] == {"httpTokens": "required", "httpPutResponseHopLimit": 1}
 
 
+def test_a_group_of_eks_stands_in_the_region_of_the_plan() -> None:
+    """Whatever the provider is set to: the bill counts with that region, and the policy `residency` looks at it."""
+    for settings, region in (
+        (EKS, "us-east-1"),
+        (msgspec.structs.replace(EKS, location="eu-west-1"), "eu-west-1"),
+    ):
+        found, _ = run(lambda s=settings: deploy(planned("eks"), s))
+        made = [r for r in found if r.token.startswith("aws:")]
+        assert {r.token.rpartition(":")[2] for r in made} == {"LaunchTemplate", "NodeGroup"}
+        assert {r.inputs["region"] for r in made} == {region}
+
+
+def test_a_capacity_reservation_is_of_one_instance_type() -> None:
+    plan = planned("eks", reservation="cr-1")
+    kinds = [k.instance_type for k in pools.node_types(plan, plan.pools[0])]
+    args = pool_args(plan, plan.pools[0], EKS, "ml")
+    args.instance_types = [*kinds, "g6.48xlarge"]
+    found, _ = run(lambda: GpuNodePool("gpu", args))
+    assert of(found, TOKENS["eks"])[0]["instanceTypes"] == kinds[:1]
+    args.reservation = None
+    found, _ = run(lambda: GpuNodePool("gpu", args))
+    assert of(found, TOKENS["eks"])[0]["instanceTypes"] == [*kinds, "g6.48xlarge"]
+
+
 def test_aks_installs_the_driver_in_a_pool_whose_name_it_takes() -> None:
     plan = planned("aks", zones=["1"], reservation="/subscriptions/s/group")
     made = pool(plan)
@@ -202,7 +229,15 @@ def test_spot_is_bought_where_the_spec_says_so(platform: str) -> None:
         assert made["capacityType"] == "SPOT"
     else:
         assert made["scaleSetPriority"] == "Spot"
+        assert made["scaleSetEvictionPolicy"] == "Delete"
+        assert made["spotMaxPrice"] == -1, "as much as on demand"
+        assert made["nodeLabels"]["kubernetes.azure.com/scalesetpriority"] == "spot"
         assert "kubernetes.azure.com/scalesetpriority=spot:NoSchedule" in made["nodeTaints"]
+    assert taints(platform, made)[0].lower().replace("_", "") == "nvidia.com/gpu=present:noschedule"
+    usual = pool(planned(platform))
+    assert usual.get("scaleSetPriority") is None
+    assert usual.get("nodeConfig", {}).get("spot") in (None, False)
+    assert usual.get("capacityType") in (None, "ON_DEMAND")
 
 
 @pytest.mark.parametrize(
@@ -380,7 +415,90 @@ def test_a_new_cluster_of_aks_needs_a_resource_group() -> None:
         new_cluster("aks", Settings(layers=("cluster",)))
 
 
-@pytest.mark.parametrize(("platform", "by"), [("eks", "karpenter"), ("aks", "auto_provisioning")])
-def test_a_new_cluster_adds_no_nodes_by_itself(platform: str, by: str) -> None:
-    with pytest.raises(SettingsError, match=f"has no {by.replace('_', ' ')}"):
-        new_cluster(platform, SETTINGS[platform], planned(platform, by=by))
+def test_a_new_cluster_of_gke_has_a_pool_for_the_system_and_networkpolicies() -> None:
+    found, exported = new_cluster("gke", SETTINGS["gke"])
+    assert [typed.strangers(r) for r in typed.clouds(found)] == [[]] * len(typed.clouds(found))
+    (cluster,) = of(found, "gcp:container/cluster:Cluster")
+    assert (cluster["name"], cluster["location"]) == ("ml", "us-central1")
+    assert cluster["datapathProvider"] == "ADVANCED_DATAPATH", "or NetworkPolicies are not enforced"
+    assert cluster["workloadIdentityConfig"] == {"workloadPool": "my-project.svc.id.goog"}
+    system, gpus = sorted(of(found, TOKENS["gke"]), key=lambda one: "guestAccelerators" in one["nodeConfig"])
+    assert system["autoscaling"]["totalMinNodeCount"] >= 1
+    assert gpus["nodeConfig"]["machineType"] == planned("gke").pools[0].instance_type
+    assert "gke-gcloud-auth-plugin" in exported["kubeconfig"]
+
+
+# How a new cluster's nodes come, and the objects that ask for them.
+BY_THE_CLUSTER = {
+    "gke": ("compute_class", {"cloud.google.com/v1:ComputeClass"}),
+    "aks": ("auto_provisioning", {"karpenter.azure.com/v1beta1:AKSNodeClass", "karpenter.sh/v1:NodePool"}),
+}
+
+
+@pytest.mark.parametrize("platform", sorted(BY_THE_CLUSTER))
+def test_a_new_cluster_adds_gpu_nodes_by_itself(platform: str) -> None:
+    by, kinds = BY_THE_CLUSTER[platform]
+    settings = msgspec.structs.replace(SETTINGS[platform], cluster="ml")
+    found, _ = new_cluster(platform, settings, planned(platform, by=by, cluster=None))
+    assert [typed.strangers(r) for r in typed.clouds(found)] == [[]] * len(typed.clouds(found))
+    objects_ = [r for r in found if r.token.startswith("kubernetes:")]
+    assert {r.token.removeprefix("kubernetes:") for r in objects_} == kinds
+    assert all(r.provider and "::cluster::" in r.provider for r in objects_), "in the cluster that is made"
+    assert len(of(found, TOKENS[platform])) == (1 if platform == "gke" else 0), "the system's pool of GKE"
+
+
+def test_a_cluster_of_aks_provisions_nodes_or_scales_its_pool_but_never_both() -> None:
+    for by, mode in (("auto_provisioning", "Auto"), ("node_pools", None)):
+        settings = msgspec.structs.replace(SETTINGS["aks"], cluster="ml")
+        found, _ = new_cluster("aks", settings, planned("aks", by=by, cluster=None))
+        (cluster,) = of(found, "azure-native:containerservice:ManagedCluster")
+        assert cluster.get("nodeProvisioningProfile", {}).get("mode") == mode
+        (system,) = cluster["agentPoolProfiles"]
+        assert system.get("enableAutoScaling", False) == (mode is None), "AKS refuses both"
+        assert system["count"] >= 1
+
+
+def test_a_new_cluster_of_eks_has_no_karpenter() -> None:
+    with pytest.raises(SettingsError, match="homeport makes no cluster with it") as refused:
+        new_cluster("eks", SETTINGS["eks"], planned("eks", by="karpenter"))
+    assert "{by: node_pools}" in (refused.value.help or "")
+
+
+@pytest.mark.parametrize(
+    ("partition", "principal"),
+    [
+        ("aws", "ec2.amazonaws.com"),
+        ("aws-us-gov", "ec2.amazonaws.com"),
+        ("aws-cn", "ec2.amazonaws.com.cn"),
+    ],
+)
+def test_the_role_of_nodes_is_one_of_the_clouds_partition(
+    partition: str, principal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(recorder.ANSWERS, "getPartition", {"partition": partition})
+    monkeypatch.setitem(recorder.ANSWERS, "getServicePrincipal", {"name": principal})
+    found, _ = new_cluster("eks", Settings(layers=("cluster",)))
+    attached = of(found, "aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+    assert len(attached) == 3
+    assert all(one["policyArn"].startswith(f"arn:{partition}:iam::aws:policy/Amazon") for one in attached)
+    (role,) = of(found, "aws:iam/role:Role")
+    assert json.loads(role["assumeRolePolicy"])["Statement"][0]["Principal"] == {"Service": principal}
+
+
+def test_a_new_cluster_of_eks_is_made_where_it_is_wanted_or_not_at_all() -> None:
+    elsewhere = Settings(layers=("cluster",), location="eu-west-1")
+    with pytest.raises(SettingsError, match="wanted in eu-west-1, and the AWS provider is set"):
+        new_cluster("eks", elsewhere)
+    found, _ = new_cluster("eks", Settings(layers=("cluster",)))
+    assert {one["region"] for one in of(found, TOKENS["eks"])} == {"us-east-1"}
+
+
+@pytest.mark.parametrize("platform", sorted(TOKENS))
+def test_a_plain_misspelling_in_the_program_does_not_get_past_its_classes(platform: str) -> None:
+    """Every resource is made by keyword arguments of a typed class, which refuses what it does not know."""
+    names = {"gke": ("pulumi_gcp", "container"), "eks": ("pulumi_aws", "eks"), "aks": ("pulumi_azure_native", "containerservice")}  # fmt: skip
+    package, module = names[platform]
+    typed_module = importlib.import_module(f"{package}.{module}")
+    kind = {"gke": "NodePool", "eks": "NodeGroup", "aks": "AgentPool"}[platform]
+    with pytest.raises(TypeError, match="misspelt"):
+        run(lambda: getattr(typed_module, kind)("one", misspelt=1))
