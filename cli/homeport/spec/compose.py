@@ -211,7 +211,7 @@ class _Composer:
             )
             raise _StopReadingError
         if len(frames) >= MAX_DEPTH:
-            self._note(event, f"more than {MAX_DEPTH} levels deep")
+            self._note(event, f"more than {MAX_DEPTH} levels deep", "a spec is a few levels deep")
             raise _StopReadingError
         if event.anchor or event.tag:
             self._refuse(event)

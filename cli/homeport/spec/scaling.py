@@ -11,6 +11,8 @@ from homeport.spec.part import Count, Part, Text
 
 Scaler = Literal["keda", "hpa", "none"]
 Window = Annotated[int, Meta(ge=0, le=3600)]
+LEAST = 0.001
+"""The least target of an HPA: Kubernetes counts metrics in thousandths (resource.Quantity)."""
 
 
 class Scaling(Part, frozen=True, kw_only=True):
@@ -24,14 +26,14 @@ class Scaling(Part, frozen=True, kw_only=True):
         ),
     ] = "keda"
     threshold: Annotated[
-        Annotated[float, Meta(gt=0, le=1e6)] | None,
+        Annotated[float, Meta(ge=LEAST, le=1e6)] | None,
         Meta(
             description="Load of a replica that the scaler aims for: requests running and waiting, or requests a second "
             "where the engine has no series of its queue; auto: from what a replica carries within the latency limits"
         ),
     ] = None
     kv_cache_usage: Annotated[
-        Annotated[float, Meta(gt=0, le=1)] | None,
+        Annotated[float, Meta(ge=LEAST, le=1)] | None,
         Meta(
             description="Share of its KV cache that a replica may use on average before one is added; auto: near full"
         ),

@@ -123,7 +123,7 @@ class _Walker:
             )
             return
         if isinstance(kind, inspect.LiteralType):
-            yield from self._literal(value, kind, path, optional=not field.required)
+            yield from self._literal(value, kind, meta, path, optional=not field.required)
         else:
             yield from self.typed(value, kind, meta, path)
 
@@ -136,12 +136,12 @@ class _Walker:
         elif isinstance(kind, inspect.VarTupleType):
             yield from self._list(value, kind, meta, path)
         elif isinstance(kind, inspect.DictType):
-            yield from self._dict(value, kind, path)
+            yield from self._dict(value, kind, meta, path)
         elif isinstance(kind, inspect.LiteralType):
-            yield from self._literal(value, kind, path)
+            yield from self._literal(value, kind, meta, path)
         elif isinstance(kind, inspect.BoolType):
             if not isinstance(value, bool):
-                yield self._wrong(value, path, "true or false", truth_help(value))
+                yield self._wrong(value, path, "true or false", truth_help(value) or meta.get("description"))
         elif isinstance(kind, inspect.IntType | inspect.FloatType):
             yield from self._number(value, kind, meta, path)
         elif isinstance(kind, inspect.StrType):
@@ -166,31 +166,40 @@ class _Walker:
                     help=meta.get("description"),
                 )
         item_type, item_meta = unwrap(kind.item_type)
+        about = {"description": meta.get("description")}
         for index, item in enumerate(value):
             if item is None:
                 yield Problem(
                     message="no value", path=(*path, index), value=None, help="remove the empty item"
                 )
             else:
-                yield from self.typed(item, item_type, item_meta, (*path, index))
+                yield from self.typed(item, item_type, about | item_meta, (*path, index))
 
-    def _dict(self, value: Any, kind: inspect.DictType, path: Path) -> Iterator[Problem]:
+    def _dict(
+        self, value: Any, kind: inspect.DictType, meta: dict[str, Any], path: Path
+    ) -> Iterator[Problem]:
         if not isinstance(value, dict):
-            yield self._wrong(value, path, "a mapping")
+            yield self._wrong(value, path, "a mapping", meta.get("description"))
             return
+        about = {"description": meta.get("description")}
         key_type, key_meta = unwrap(kind.key_type)
-        value_type, meta = unwrap(kind.value_type)
+        value_type, value_meta = unwrap(kind.value_type)
         for key, item in value.items():
-            yield from self.typed(key, key_type, key_meta, (*path, key))
+            yield from self.typed(key, key_type, about | key_meta, (*path, key))
             if item is None:
                 yield Problem(
                     message="no value", path=(*path, key), value=None, help='write "" for an empty one'
                 )
             else:
-                yield from self.typed(item, value_type, meta, (*path, key))
+                yield from self.typed(item, value_type, about | value_meta, (*path, key))
 
     def _literal(
-        self, value: Any, kind: inspect.LiteralType, path: Path, optional: bool = False
+        self,
+        value: Any,
+        kind: inspect.LiteralType,
+        meta: dict[str, Any],
+        path: Path,
+        optional: bool = False,
     ) -> Iterator[Problem]:
         choices = in_order(kind.values)
         if value in choices and type(value) in {type(choice) for choice in choices}:
@@ -211,7 +220,7 @@ class _Walker:
             message=f"{written} is not one of {one_of(names)}",
             path=path,
             value=value,
-            help=f"did you mean {close[0]}?" if close else None,
+            help=f"did you mean {close[0]}?" if close else meta.get("description"),
         )
 
     def _number(
@@ -248,7 +257,7 @@ class _Walker:
             quoted = (
                 f'put it in quotes: "{self._written(value, path)}"'
                 if isinstance(value, int | float)
-                else None
+                else meta.get("description")
             )
             yield self._wrong(value, path, "text", quoted)
             return
@@ -256,7 +265,10 @@ class _Walker:
 
         if not value.isprintable():
             yield Problem(
-                message=f"{shown(value)} holds a character that cannot be seen", path=path, value=value
+                message=f"{shown(value)} holds a character that cannot be seen",
+                path=path,
+                value=value,
+                help="delete it, and write the text anew",
             )
         elif kind.min_length and len(value) < kind.min_length:
             yield Problem(
@@ -275,7 +287,7 @@ class _Walker:
                 message=f"{shown(value)} must be {says}",
                 path=path,
                 value=value,
-                help=f"did you mean '{suggestion}'?" if suggestion else None,
+                help=f"did you mean '{suggestion}'?" if suggestion else meta.get("description"),
             )
 
     def _wrong(self, value: Any, path: Path, wanted: str, advice: str | None = None) -> Problem:
