@@ -50,7 +50,7 @@ def targets_page() -> str:
 
 def catalog_page() -> str:
     """Return `docs/reference/catalog.md`."""
-    return "".join((HEAD, CATALOG, _models(), _gpus(), _instances(), _apis())).rstrip() + "\n"
+    return "".join((HEAD, CATALOG, _models(), _gpus(), _instances(), _machines(), _apis())).rstrip() + "\n"
 
 
 def _targets() -> str:
@@ -259,6 +259,36 @@ def _instances() -> str:
         "source",
     )
     return "## Prices of instances\n\n" + table(headers, rows) + "\n"
+
+
+def _machines() -> str:
+    from homeport.catalog.machines import machines
+    from homeport.catalog.prices import CLOUDS, instances
+
+    rows, sources = [], Sources()
+    for cloud in CLOUDS:
+        if not (known := machines(cloud)):
+            continue
+        unknown = sorted({row.instance_type for row in instances(cloud)} - known.keys())
+        dates = sorted({row.as_of for row in known.values()})
+        rows.append(
+            (
+                cloud,
+                number(len(known)),
+                ", ".join(unknown) or "none",
+                ", ".join(n for n, row in known.items() if row.unverified) or "none",
+                f"{dates[0]} to {dates[-1]}" if len(dates) > 1 else dates[0],
+                ", ".join(dict.fromkeys(sources.number(row.source) for row in known.values())),
+            )
+        )
+    return (
+        "## CPUs and memory of instances\n\nThose of the clouds with a managed Kubernetes. Where they are unknown, no plan refuses the "
+        "type for them "
+        "([the numbers](../explanation/numbers.md)).\n\n"
+        + table(("cloud", "known", "unknown", "unverified", "as of", "sources"), rows)
+        + sources.listed()
+        + "\n"
+    )
 
 
 def _apis() -> str:

@@ -250,6 +250,7 @@ MEANINGS = {
     "kubernetes": "the cloud's managed Kubernetes",
     "instance_type": "the cloud's name of the machine",
     "gpu_count": "GPUs of the machine; below 1: a share of a card",
+    "machine": "its CPUs and memory; null: unknown, or the row is no instance",
     "on_demand_usd_per_hour": "USD an hour for the machine",
     "spot_usd_per_hour": "USD an hour as spot; null: unknown",
     "on_demand_usd_per_gpu_hour": "USD an hour for one GPU of it",

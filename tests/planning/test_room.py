@@ -159,7 +159,7 @@ def test_the_explanation_has_both_sides_with_their_sources() -> None:
     terms = {term.name: term for part in explain(planned().models[0]) for term in part.terms}
     assert terms["memory asked for"].value == on_gpus("vllm", 1).memory_gib
     assert terms["memory left for pods"].value == pytest.approx(11.09, abs=0.01)
-    assert "karpenter-provider-aws" in terms["memory left for pods"].source
+    assert "karpenter-provider-aws" in terms["CPUs left for pods"].source
     assert "assumption" in terms["CPUs left for pods"].source
     values = plan_values(planned())["node_pools"][0]
     assert (values["vcpus_per_node"], values["memory_gib_per_node"]) == (4, 16)

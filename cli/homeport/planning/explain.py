@@ -159,13 +159,14 @@ def _left(machine: Machine) -> list[Term]:
     given, left = allocatable(machine.vcpus, machine.memory_gib), room(machine)
     mark = " (unverified)" if machine.unverified else ""
     source = f"{machine.source}, {machine.as_of}{mark}; reserved: {RESERVED_SOURCE}; daemons: assumption"
+    sources = {"CPUs": source, "memory": "the same"}
     return [
         Term(
             name=f"{what} left for pods",
             formula=f"{has:g} of {machine.instance_type} - {has - rest:.2f} reserved - {daemons:g} for the node's daemons",
             value=value,
             unit=unit,
-            source=source,
+            source=sources[what],
         )
         for what, has, rest, daemons, value, unit in (
             ("CPUs", machine.vcpus, given.cpus, DAEMON_CPUS, left.cpus, "CPUs"),

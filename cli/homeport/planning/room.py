@@ -16,7 +16,7 @@ RESERVED_CPUS = ((1, 0.06), (1, 0.04), (2, 0.02))
 """Shares of the first, the second, and the next two CPUs that AKS keeps, the most of the three; of the others 1 %."""
 RESERVED_CPUS_ABOVE = 0.01
 RESERVED_SOURCE = (
-    "GKE: github.com/kubernetes/autoscaler cloudprovider/gce/gce_reserved.go @0be995de; AKS: "
+    "GKE: github.com/kubernetes/autoscaler cloudprovider/gce/reserved.go @729ba955 and gce_reserved.go @0be995de; AKS: "
     "github.com/Azure/karpenter-provider-azure pkg/providers/instancetype/instancetype.go @00ae1126; read 2026-11"
 )
 """EKS keeps less memory (255 MiB + 11 MiB a pod), so that the same rule is on the safe side there."""
