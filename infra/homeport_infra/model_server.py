@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi
 
-from homeport.manifests.pods import NODE_AND_IMAGE_S
+from homeport.manifests.pods import NODE_AND_IMAGE_S, timing
 from homeport.manifests.types import Document
 from homeport.manifests.weights import slowest_download_s
 from homeport.planning.types import ModelPlan
@@ -73,32 +73,48 @@ class ModelServer(pulumi.ComponentResource):
         )
 
 
-SKIP_AWAIT = "pulumi.com/skipAwait"
-"""The annotation that this program alone adds to a rendered object."""
+SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
+WAIT_FOR_GROUPS = {"pulumi.com/waitFor": "condition=Available"}
+"""The annotations that this program alone adds to rendered objects."""
+WAITS_FOR_PODS = ("Deployment", "Service")
+"""Kinds for which Pulumi's provider waits until their pods are ready: of a Service, those that it already leads to."""
 
 
 def awaited(plan: ModelPlan, document: dict[str, Any]) -> dict[str, Any]:
-    """The object as it is registered: a Deployment that may have no replicas is not waited for, everything else is as is.
+    """The object as it is registered: with what tells Pulumi how to wait for its pods, where that is not its own way.
 
-    Pulumi would wait for pods that nobody wants yet. The annotation speaks to Pulumi only, so `render` leaves it out.
+    Of a model that may have no replicas it would wait for pods that nobody wants yet; of a LeaderWorkerSet, a custom
+    resource, it would not wait at all. The annotations speak to Pulumi only, so `render` leaves them out.
     """
-    if document["kind"] != "Deployment" or plan.replicas_min > 0:
+    kind = document["kind"]
+    if kind in WAITS_FOR_PODS and plan.replicas_min == 0:
+        more = SKIP_AWAIT
+    elif kind == "LeaderWorkerSet" and plan.replicas_min > 0:
+        more = WAIT_FOR_GROUPS
+    else:
         return document
     metadata = document["metadata"]
-    annotations = {**metadata.get("annotations", {}), SKIP_AWAIT: "true"}
+    annotations = {**metadata.get("annotations", {}), **more}
     return {**document, "metadata": {**metadata, "annotations": annotations}}
 
 
 def timeouts(plan: ModelPlan, document: Mapping[str, Any]) -> pulumi.CustomTimeouts | None:
-    """How long Pulumi waits for what loads weights: a rollout's own deadline, a download on the slowest network seen."""
-    if document["kind"] == "Deployment":
+    """How long Pulumi waits for what loads weights: a rollout's own deadline, a download on the slowest network seen.
+
+    New replicas start together; in an update, on a full pool, one after the other.
+    """
+    kind = document["kind"]
+    in_turn = plan.replicas_max
+    if kind == "Deployment":
         seconds = document["spec"].get("progressDeadlineSeconds", 0)
-    elif document["kind"] == "Job":
-        seconds = NODE_AND_IMAGE_S + slowest_download_s(plan)
+    elif kind in ("LeaderWorkerSet", "Service"):
+        seconds = timing(plan, slowest_download_s(plan)).progress_s
+    elif kind == "Job":
+        seconds, in_turn = NODE_AND_IMAGE_S + slowest_download_s(plan), 1
     else:
         return None
     seconds = max(LEAST_TIMEOUT_S, seconds + MARGIN_S)
-    return pulumi.CustomTimeouts(create=f"{seconds}s", update=f"{seconds}s")
+    return pulumi.CustomTimeouts(create=f"{seconds}s", update=f"{seconds * max(1, in_turn)}s")
 
 
 def endpoint(plan: ModelPlan, documents: Sequence[Document]) -> str:

@@ -48,16 +48,27 @@ def objects(found: list[Registered]) -> dict[tuple[str, str], dict[str, Any]]:
 def same(plan: Plan, settings: Settings) -> list[Registered]:
     """Run the program; what it registers is what `render` writes: no object more, none less, none changed.
 
-    But for one annotation, on the Deployments of models that may have no replicas and nowhere else.
+    But for one annotation, where pods may not be wanted or would not be waited for, and nowhere else.
     """
     found, _ = run(lambda: deploy(plan, settings))
     marked = set()
     for (kind, name), value in objects(found).items():
-        if value["metadata"].get("annotations", {}).pop("pulumi.com/skipAwait", None) == "true":
-            marked.add((kind.rpartition(":")[2], name))
-            if not value["metadata"]["annotations"]:
-                del value["metadata"]["annotations"]
-    assert marked == {("Deployment", m.spec.name) for m in plan.models if m.replicas_min == 0}
+        annotations = value["metadata"].get("annotations", {})
+        for key, says in (("skipAwait", "true"), ("waitFor", "condition=Available")):
+            if annotations.pop(f"pulumi.com/{key}", None) == says:
+                marked.add((kind.rpartition(":")[2], name, key))
+        if not annotations:
+            value["metadata"].pop("annotations", None)
+    rendered_kinds = {(d.kind, d.name) for d in documents(plan)}
+    idle = {
+        (kind, m.spec.name) for m in plan.models if not m.replicas_min for kind in ("Deployment", "Service")
+    }
+    groups = {f"{m.spec.name}-group" for m in plan.models if m.replicas_min}
+    assert marked == {(*one, "skipAwait") for one in idle & rendered_kinds} | {
+        (kind, name, "waitFor")
+        for kind, name in rendered_kinds
+        if kind == "LeaderWorkerSet" and name in groups
+    }
     rendered = [parse(d.text) for d in documents(plan)]
     wanted = {(token(d["apiVersion"], d["kind"]), d["metadata"]["name"]): d for d in rendered}
     assert objects(found) == wanted
@@ -66,19 +77,34 @@ def same(plan: Plan, settings: Settings) -> list[Registered]:
     return found
 
 
-def test_only_a_deployment_that_may_have_no_replicas_is_not_waited_for() -> None:
+def test_what_may_have_no_pods_is_not_waited_for() -> None:
     plan = planned("support.yaml")
     model = plan.models[0]
-    value = next(parse(d.text) for d in documents(plan) if d.kind == "Deployment")
-    service = next(parse(d.text) for d in documents(plan) if d.kind == "Service")
-    assert awaited(model, value) == value
     zero = msgspec.structs.replace(model, replicas_min=0)
-    assert awaited(zero, service) == service
-    marked = awaited(zero, value)
-    assert marked["metadata"]["annotations"].pop("pulumi.com/skipAwait") == "true"
-    marked["metadata"]["annotations"] = value["metadata"].get("annotations", {})
-    assert {k: v for k, v in marked["metadata"].items() if v} == value["metadata"]
-    assert {**marked, "metadata": None} == {**value, "metadata": None}
+    for document in documents(plan):
+        value = parse(document.text)
+        assert awaited(model, value) == value
+        if document.kind not in ("Deployment", "Service"):
+            assert awaited(zero, value) == value
+            continue
+        marked = awaited(zero, value)
+        assert marked["metadata"]["annotations"].pop("pulumi.com/skipAwait") == "true"
+        marked["metadata"]["annotations"] = value["metadata"].get("annotations", {})
+        assert {k: v for k, v in marked["metadata"].items() if v} == value["metadata"]
+        assert {**marked, "metadata": None} == {**value, "metadata": None}
+
+
+def test_groups_of_nodes_are_waited_for_as_servers_on_one_are() -> None:
+    """A custom resource is not, by itself: the scaler would come before the server."""
+    plan = planned("deepseek.yaml")
+    (model,) = plan.models
+    group = next(parse(d.text) for d in documents(plan) if d.kind == "LeaderWorkerSet")
+    assert awaited(model, group)["metadata"]["annotations"]["pulumi.com/waitFor"] == "condition=Available"
+    assert awaited(msgspec.structs.replace(model, replicas_min=0), group) == group
+    patience = timeouts(model, group)
+    assert patience is not None
+    assert model.startup is not None
+    assert int(patience.create.removesuffix("s")) > model.startup.ready_s_interval[1]
 
 
 def test_a_scaler_never_meets_replicas_in_the_program() -> None:
@@ -204,6 +230,14 @@ def test_pulumi_waits_as_long_as_a_rollout_may_take() -> None:
     deployment = next(parse(d.text) for d in documents(plan) if d.kind == "Deployment")
     patience = timeouts(plan.models[0], deployment)
     assert patience is not None
-    assert patience.create == f"{deployment['spec']['progressDeadlineSeconds'] + 60}s"
+    seconds = deployment["spec"]["progressDeadlineSeconds"] + 60
+    assert patience.create == f"{seconds}s"
+    assert plan.models[0].replicas_max > 1
+    assert patience.update == f"{seconds * plan.models[0].replicas_max}s", "one after the other"
+    # The provider waits for a Service until none of its pods is unready.
     service = next(parse(d.text) for d in documents(plan) if d.kind == "Service")
-    assert timeouts(plan.models[0], service) is None
+    found = timeouts(plan.models[0], service)
+    assert found is not None
+    assert int(found.create.removesuffix("s")) >= seconds
+    monitor = next(parse(d.text) for d in documents(plan) if d.kind == "PodMonitor")
+    assert timeouts(plan.models[0], monitor) is None
