@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from homeport.cluster.doctor_nodes import quantity, requests
+from homeport.cluster.doctor_nodes import obstacles, quantity, requests
 from homeport.cluster.doctor_preflight import parse_version, selects
 from homeport.cluster.doctor_types import Case, Facts, Finding, Missing
 from tests.cluster.healthy import case, faults, node, report, with_facts, with_list
@@ -184,6 +184,15 @@ def test_no_node_of_the_kind_says_what_is_in_the_way_and_how_to_get_one(healthy:
     assert "2 have node.kubernetes.io/instance-type=n2-standard-8" in fault.evidence
     assert "1 offers 0 nvidia.com/gpu of the 2 asked for" in fault.evidence
     assert "no node offers nvidia.com/gpu" in fault.advice
+
+
+def test_a_node_selector_counts_as_the_scheduler_counts_it() -> None:
+    spec = {"nodeSelector": {"cloud.google.com/compute-class": "support-g2"}}
+    one = node("a", "g2-standard-24", 2)
+    one["spec"] = {}
+    assert obstacles(one, spec, {}) == ["have cloud.google.com/compute-class=(not set)"]
+    one["metadata"]["labels"]["cloud.google.com/compute-class"] = "support-g2"
+    assert obstacles(one, spec, {}) == []
 
 
 def test_nodes_that_an_autoscaler_makes_are_a_warning(healthy: Case) -> None:

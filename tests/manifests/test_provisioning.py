@@ -150,7 +150,8 @@ def test_spot_nodes_are_those_that_the_pods_ask_for(plans, platform: str, value:
 def test_a_compute_class_is_chosen_by_name_and_says_what_is_spot(plans) -> None:
     plan = plans.plan(plans.spec("gke", target={"nodes": WAYS["gke"], "capacity": "spot"}))
     made = rendered(plan)["ComputeClass"]
-    assert terms(plan) == [{"cloud.google.com/compute-class": [made["metadata"]["name"]]}]
+    assert pod(plan)["nodeSelector"] == {"cloud.google.com/compute-class": made["metadata"]["name"]}
+    assert "affinity" not in pod(plan), "the class says which machine types, and what is spot"
     assert "cloud.google.com/compute-class" in {t["key"] for t in pod(plan)["tolerations"]}
     assert all(p["spot"] for p in made["spec"]["priorities"])
     first = made["spec"]["priorities"][0]

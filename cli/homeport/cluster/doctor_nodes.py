@@ -113,6 +113,9 @@ def obstacles(node: Object, spec: Object, asked: dict[str, Decimal]) -> list[str
         .get("requiredDuringSchedulingIgnoredDuringExecution", {})
         .get("nodeSelectorTerms", [])
     )
+    chosen = spec.get("nodeSelector") or {}
+    if any(labels.get(key) != value for key, value in chosen.items()):
+        found.append("have " + ", ".join(f"{key}={labels.get(key, '(not set)')}" for key in chosen))
     if terms and not any(_term(labels, term) for term in terms):
         keys = dict.fromkeys(e["key"] for term in terms for e in term.get("matchExpressions", ()))
         found.append("have " + ", ".join(f"{key}={labels.get(key, '(not set)')}" for key in keys))

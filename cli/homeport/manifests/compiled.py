@@ -243,6 +243,12 @@ def _pod_template(pod: Any) -> str:
         _out.append('\n  terminationGracePeriodSeconds: ')
         _out.append(str(pod.grace_s))
         _out.append('\n')
+    if pod.node_selector:
+        _out.append('  # ')
+        _out.append(comment(pod.terms_why))
+        _out.append('\n  nodeSelector:\n    ')
+        _out.append(indented(_meta_labels(pod.node_selector).strip(), 4))
+        _out.append('\n')
     if pod.terms:
         _out.append('  affinity:\n    nodeAffinity:\n      requiredDuringSchedulingIgnoredDuringExecution:\n        # ')
         _out.append(comment(pod.terms_why))

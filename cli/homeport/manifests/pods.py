@@ -9,7 +9,7 @@ from homeport.catalog.types import Gpu
 from homeport.engines.types import Probe as EngineProbe
 from homeport.engines.types import Server
 from homeport.manifests import naming, weights
-from homeport.manifests.targets import Platform, node_terms, tolerations
+from homeport.manifests.targets import Platform, node_selector, node_terms, tolerations
 from homeport.manifests.values import Container, Env, Mount, Pod, Probe, Quantity, Volume
 from homeport.manifests.weights import Delivery
 from homeport.planning.types import ModelPlan
@@ -109,6 +109,7 @@ def server_pod(
         service_account=plan.spec.name,
         terms=node_terms(where, types, gpu.kubernetes_product_label if gpu else None, spot=spot),
         terms_why=_nodes_why(plan, gpu),
+        node_selector=node_selector(where, types),
         tolerations=tolerations(where, gpu.kubernetes_resource if gpu else None, spot=spot),
         grace_s=server.drain.grace_s,
         grace_why=server.drain.why,
@@ -134,6 +135,7 @@ def download_pod(
         service_account=plan.spec.name,
         terms=node_terms(where, types, gpu.kubernetes_product_label if gpu else None, spot=spot and beside),
         terms_why="the volume is made in the zone of this pod, and the servers must reach it",
+        node_selector=node_selector(where, types),
         tolerations=tolerations(where, gpu.kubernetes_resource if gpu else None, spot=spot and beside),
         grace_s=None,
         grace_why=None,

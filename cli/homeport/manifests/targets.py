@@ -23,7 +23,8 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     the labels of spot nodes, alternatives; `taints` are what its GPU nodes carry besides the device plugin's.
     `service_annotations` go to a LoadBalancer Service, `outside` says that load balancers reach pods from outside
     the cluster's own network. `identity` are the addresses of the cloud's credentials, with ports. `classes` are GKE
-    ComputeClasses by the machine type that they begin with: pods then choose nodes by class.
+    ComputeClasses by the machine type that they begin with: pods then choose nodes by class. `drivers` are the branches of
+    NVIDIA's driver that the platform installs by itself, by GPU, where they are older than what engines' images ask for.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     identity: tuple[tuple[str, int], ...] = ()
     route_note: str | None = None
     classes: dict[str, str] = {}
+    drivers: dict[str, int] = {}
 
 
 PLATFORMS = {
@@ -79,6 +81,9 @@ PLATFORMS = {
         ),
         spot_taints=(Toleration(key="kubernetes.azure.com/scalesetpriority", value="spot"),),
         taints=(Toleration(key="sku", value="gpu"),),
+        # The vGPU driver, GRID 570, for NVadsA10v5 and NCadsA10v4; other sizes have 580 (github.com/Azure/AKS issue 5875,
+        # Azure/AgentBaker pull request 8811, both 2026-07).
+        drivers={"A10-24GB": 570},
         outside=True,
         identity=(("169.254.169.254/32", 80),),
     ),
@@ -93,17 +98,30 @@ def platform(name: str) -> Platform:
 def node_terms(
     where: Platform, instance_types: tuple[str, ...], product: str | None, *, spot: bool
 ) -> tuple[tuple[Match, ...], ...]:
-    """Node selector terms, alternatives of each other: machine types on clouds, the GPU's label elsewhere."""
+    """Node selector terms, alternatives of each other: machine types on clouds, the GPU's label elsewhere.
+
+    None where a ComputeClass chooses: `node_selector` names it.
+    """
     matches: tuple[Match, ...] = ()
-    if instance_types and instance_types[0] in where.classes:
-        matches = (Match(key=COMPUTE_CLASS, values=(where.classes[instance_types[0]],)),)
-    elif where.cloud and instance_types:
+    if node_selector(where, instance_types):
+        return ()
+    if where.cloud and instance_types:
         matches = (Match(key=INSTANCE_TYPE, values=instance_types),)
     elif not where.cloud and product:
         matches = (Match(key=PRODUCT, values=(product,)),)
     if spot and where.spot_labels:
         return tuple((*matches, label) for label in where.spot_labels)
     return (matches,) if matches else ()
+
+
+def node_selector(where: Platform, instance_types: tuple[str, ...]) -> dict[str, str]:
+    """The ComputeClass that makes a pod's nodes.
+
+    By `nodeSelector`, as GKE's documentation asks for in every place ("About custom ComputeClasses": the label
+    cloud.google.com/compute-class, one class a pod). It says nothing of what node affinity does there.
+    """
+    name = where.classes.get(instance_types[0]) if instance_types else None
+    return {COMPUTE_CLASS: name} if name else {}
 
 
 def tolerations(where: Platform, resource: str | None, *, spot: bool) -> tuple[Toleration, ...]:

@@ -104,7 +104,7 @@ class Toleration(Value, frozen=True, kw_only=True):
 
 
 class Pod(Value, frozen=True, kw_only=True):
-    """A pod. `terms` are alternatives (any of them will do); all matches of a term must hold."""
+    """A pod. `terms` are alternatives (any of them will do); all matches of a term must hold, and `node_selector` too."""
 
     labels: dict[str, str]
     annotations: dict[str, str]
@@ -119,6 +119,7 @@ class Pod(Value, frozen=True, kw_only=True):
     containers: tuple[Container, ...]
     volumes: tuple[Volume, ...]
     restart_policy: str | None = None
+    node_selector: dict[str, str] = {}
 
 
 class Workload(Value, frozen=True, kw_only=True):
