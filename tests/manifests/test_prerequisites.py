@@ -1,11 +1,15 @@
 """What the cluster needs, and what somebody should know before applying."""
 
+import itertools
 import shlex
 
+import msgspec
 import pytest
 
+from homeport.catalog.gpus import gpu
 from homeport.manifests import disks
 from homeport.manifests.cautions import cautions
+from homeport.manifests.parsing import load
 from homeport.manifests.prerequisites import prerequisites, secrets
 from homeport.manifests.render import documents
 
@@ -39,6 +43,70 @@ def test_every_helm_command_pins_a_version(plans) -> None:
                 words = shlex.split(command)
                 if words[0] == "helm":
                     assert words[words.index("--version") + 1].lstrip("v")[0].isdigit()
+
+
+def operator(plan) -> dict[str, object]:
+    (found,) = (p for p in prerequisites(plan, documents(plan)) if p.name == "NVIDIA GPU operator")
+    words = shlex.split(found.commands[0])
+    pairs = [w.split("=", 1) for flag, w in itertools.pairwise(words) if flag in ("--set", "--set-json")]
+    return {key: msgspec.json.decode(text) if text[0] in "[tf" else text for key, text in pairs}
+
+
+@pytest.mark.parametrize(
+    ("platform", "values"),
+    [
+        ("generic", {}),
+        ("eks", {"driver.enabled": False, "toolkit.enabled": False}),
+        (
+            "aks",
+            {
+                "driver.enabled": False,
+                "toolkit.enabled": False,
+                "operator.runtimeClass": "nvidia-container-runtime",
+            },
+        ),
+    ],
+)
+def test_one_side_alone_installs_the_driver(plans, platform: str, values: dict[str, object]) -> None:
+    found = operator(plans.plan(plans.spec(platform)))
+    assert {key: value for key, value in found.items() if "tolerations" not in key} == values
+
+
+@pytest.mark.parametrize("capacity", ["on_demand", "spot"])
+def test_the_operator_stands_on_every_node_that_the_models_stand_on(plans, capacity: str) -> None:
+    plan = plans.plan(plans.spec("aks", target={"capacity": capacity}))
+    pod = next(load(d.text) for d in documents(plan) if d.kind == "Deployment")["spec"]["template"]["spec"]
+    spot = {
+        "key": "kubernetes.azure.com/scalesetpriority",
+        "operator": "Equal",
+        "value": "spot",
+        "effect": "NoSchedule",
+    }
+    assert (spot in pod["tolerations"]) == (capacity == "spot")
+    found = operator(plan)
+    for part in ("daemonsets", "node-feature-discovery.worker"):
+        rows = found[f"{part}.tolerations"]
+        assert len(rows) == len(pod["tolerations"])
+        assert all(row in pod["tolerations"] for row in rows)
+    assert "daemonsets.tolerations" not in operator(
+        plans.plan(plans.spec("eks", target={"capacity": capacity}))
+    )
+
+
+def test_a_driver_that_is_too_old_for_the_image_is_named(plans) -> None:
+    small = {"model": "Qwen/Qwen3-8B", "tensor_parallel_size": 1, "gpu": "A10-24GB"}
+    on_aks = plans.plan(plans.spec("aks", small), gpu=gpu("A10-24GB"))
+    release = on_aks.models[0].engine
+    (found,) = (text for text in cautions(on_aks) if "driver" in text)
+    assert f"NVIDIA's driver 570, and {release.image} needs {release.needs_driver}" in found
+    assert release.other_images["cu129"] in found
+    other = {**small, "image": release.other_images["cu129"]}
+    for plan in (
+        plans.plan(plans.spec("aks", other), gpu=gpu("A10-24GB"), image=release.other_images["cu129"]),
+        plans.plan(plans.spec("eks", small), gpu=gpu("A10-24GB")),
+        plans.plan(plans.spec("aks")),
+    ):
+        assert not [text for text in cautions(plan) if "driver" in text]
 
 
 def test_the_stack_goes_where_the_network_policy_expects_it(plans) -> None:

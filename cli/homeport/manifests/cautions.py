@@ -1,5 +1,6 @@
 """What the rendered objects cannot put right, said once, beside the plan's own warnings."""
 
+import re
 from collections.abc import Iterator
 
 from homeport.engines.types import Server
@@ -32,6 +33,7 @@ def _of_model(model: ModelPlan, where: Platform, *, nodes_found: bool) -> Iterat
         )
     if weights.loads_weights(model):
         yield from _of_weights(model)
+    yield from _of_driver(model, where)
     if nodes_found:  # nodes that homeport makes have the disk that they need
         yield from _of_disk(model, server, where)
 
@@ -62,6 +64,20 @@ def _of_rollouts(model: ModelPlan, where: Platform) -> Iterator[str]:
     yield (
         f"one replica: every rollout and every drain of its node takes it down {time}, and longer on a new node: "
         "`replicas: {min: 2}` keeps one up"
+    )
+
+
+def _of_driver(model: ModelPlan, where: Platform) -> Iterator[str]:
+    """Compare the driver that the platform installs with what the engine's own image asks for."""
+    least = re.search(r"\d+", model.engine.needs_driver or "")
+    has = where.drivers.get(model.gpu.id) if model.gpu else None
+    if has is None or least is None or has >= int(least[0]) or model.image != model.engine.image:
+        return
+    older = model.engine.other_images.get("cu129")
+    yield (
+        f"{where.name} gives nodes with {model.gpu.id if model.gpu else ''} NVIDIA's driver {has}, and {model.image} needs "
+        f"{model.engine.needs_driver}: set image to a build for older drivers"
+        + (f", {older}" if older else "")
     )
 
 

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from homeport.manifests import scaling
+from homeport.manifests import scaling, targets
 from homeport.manifests.render import namespace_of
 from homeport.manifests.types import Document
 from homeport.planning.types import Plan
@@ -94,10 +94,18 @@ KARPENTER = Chart(  # the release whose CRDs are bundled as schemas
     version="1.13.0",
     namespace="kube-system",
 )
-# The machine images of EKS and AKS bring the driver: the operator adds the device plugin only.
-GPU_OPERATOR_WITHOUT_DRIVER = msgspec.structs.replace(
-    GPU_OPERATOR, values={"driver.enabled": "false", "toolkit.enabled": "false"}
-)
+# The nodes of EKS and AKS come with the driver and the container toolkit: two installations of a driver get in each other's
+# way, so the operator adds the device plugin, the labels and the metrics only. Amazon asks for that ("Use EKS-optimized
+# accelerated AMIs": disable the operator's driver and toolkit). On AKS either side may own the driver, all or nothing: NVIDIA
+# names these three values for AKS' own (docs.nvidia.com, "NVIDIA GPU Operator with Azure Kubernetes Service"; gpu-operator
+# issue 525), which is what AKS installs unless a pool says `--gpu-driver none`. The runtime class there is AKS' own.
+WITHOUT_DRIVER = {"driver.enabled": "false", "toolkit.enabled": "false"}
+GPU_OPERATORS = {
+    "eks": msgspec.structs.replace(GPU_OPERATOR, values=WITHOUT_DRIVER),
+    "aks": msgspec.structs.replace(
+        GPU_OPERATOR, values={**WITHOUT_DRIVER, "operator.runtimeClass": "nvidia-container-runtime"}
+    ),
+}
 
 
 def prerequisites(plan: Plan, documents: list[Document]) -> list[Prerequisite]:
@@ -106,8 +114,7 @@ def prerequisites(plan: Plan, documents: list[Document]) -> list[Prerequisite]:
     platform = plan.spec.target.platform
     found = _nodes(plan)
     if any(m.gpu is not None and m.gpu.vendor == "NVIDIA" for m in plan.models) and platform != "gke":
-        chart = GPU_OPERATOR_WITHOUT_DRIVER if platform in ("eks", "aks") else GPU_OPERATOR
-        found.append(_installed("NVIDIA GPU operator", "nodes offer nvidia.com/gpu", chart))
+        found.append(_installed("NVIDIA GPU operator", "nodes offer nvidia.com/gpu", _gpu_operator(plan)))
     if "PodMonitor" in kinds:
         namespace = plan.spec.observability.prometheus_namespace
         chart = msgspec.structs.replace(PROMETHEUS, namespace=namespace)
@@ -128,6 +135,27 @@ def prerequisites(plan: Plan, documents: list[Document]) -> list[Prerequisite]:
         )
         found.append(Prerequisite(name="Gateway API", because="exposure (HTTPRoute)", commands=commands))
     return found
+
+
+def _gpu_operator(plan: Plan) -> Chart:
+    """The operator, whose pods must stand on every GPU node: they tolerate what the models' pods tolerate.
+
+    By themselves they know the taint nvidia.com/gpu only, and a spot node of AKS would offer no GPU (github.com/Azure/AKS
+    issue 4418).
+    """
+    chart = GPU_OPERATORS.get(plan.spec.target.platform, GPU_OPERATOR)
+    where = targets.platform(plan.spec.target.platform)
+    taints = targets.tolerations(where, "nvidia.com/gpu", spot=plan.spec.target.capacity == "spot")
+    if len(taints) == 1:
+        return chart
+    rows = [
+        {"key": t.key, "effect": "NoSchedule"}
+        | ({"operator": "Exists"} if t.value is None else {"operator": "Equal", "value": t.value})
+        for t in taints
+    ]
+    text = msgspec.json.encode(rows).decode()
+    keys = ("daemonsets.tolerations", "node-feature-discovery.worker.tolerations")
+    return msgspec.structs.replace(chart, structured=dict.fromkeys(keys, text))
 
 
 def adapter(plan: Plan) -> Chart:
