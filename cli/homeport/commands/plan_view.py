@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from homeport.commands.output import Output, table
 from homeport.planning.explain import explain
+from homeport.planning.scaling_types import Reasoned
 from homeport.planning.types import Considered, Fallback, ModelPlan, Plan
 
 if TYPE_CHECKING:
@@ -314,9 +315,12 @@ def _steps(model: ModelPlan, plan: Plan, out: Output) -> str:
     for section in explain(model):
         lines += ["", out.style(section.title, bold=True)]
         for term in section.terms:
-            lines.append(
-                f"  {term.name}: {term.formula} = {_number(term.value)} {_unit(term.value, term.unit)}".rstrip()
-            )
+            value = f"{_number(term.value)} {_unit(term.value, term.unit)}".rstrip()
+            if isinstance(term, Reasoned):  # one fact a line
+                lines.append(f"  {term.name}: {value}")
+                lines += [f"      {_dim(out, fact)}" for fact in term.formula.split("; ")]
+            else:
+                lines.append(f"  {term.name}: {term.formula} = {value}")
             lines.append(f"      {_dim(out, term.source)}")
     lines += ["", f"* an assumption; the plan is of {plan.spec.target.platform}"]
     return "\n".join(lines)

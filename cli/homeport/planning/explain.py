@@ -14,6 +14,7 @@ from homeport.planning.scaling_types import terms
 from homeport.planning.types import ModelPlan
 from homeport.planning.workload import SECONDS_A_DAY, peak_to_mean
 from homeport.sizing.types import Load, Start, Term
+from homeport.text import counted
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +134,7 @@ def _room(model: ModelPlan) -> list[Term]:
     gpus = model.gpus_per_replica // model.nodes_per_replica
     one = on_gpus(model.engine.engine, gpus)
     pods = max(1, nodes.gpus_per_node // model.gpus_per_replica)
-    count = "1 pod" if pods == 1 else f"{pods} pods"
+    count = counted(pods, "pod")
     terms = [
         Term(
             name="CPUs asked for",
@@ -184,7 +185,8 @@ def _cost(model: ModelPlan) -> list[Term]:
     return [
         Term(
             name="nodes",
-            formula=f"{model.replicas_planned} replicas x {model.gpus_per_replica} GPUs on nodes of {nodes.gpus_per_node}",
+            formula=f"{counted(model.replicas_planned, 'replica')} x {counted(model.gpus_per_replica, 'GPU')}, "
+            f"{counted(nodes.gpus_per_node, 'GPU')} a node",
             value=model.node_count,
             unit=f"x {name}",
             source="whole instances are billed",

@@ -17,7 +17,6 @@ from homeport.planning.scaling_checks import impossible, in_flight_at_peak
 from homeport.planning.scaling_types import TOLERANCE, Scaling, Setting
 from homeport.planning.types import ModelPlan
 from homeport.planning.workload import SECONDS_A_DAY, peak_to_mean
-from homeport.text import counted
 
 SYNC_S = 15
 """Seconds between two looks of the HPA (kube-controller-manager's default sync period)."""
@@ -112,7 +111,7 @@ class _Computed:
             up_period=Setting(
                 value=_within(self.ready, SYNC_S, LONGEST_PERIOD_S),
                 unit="s",
-                why="one start: what a step did shows when its replicas are ready, and the queue until then asks for too many",
+                why="one start; until its replicas are ready a step does not show, and the queue asks for too many",
                 source=self.start_source,
             ),
             down_window=down,
@@ -140,7 +139,7 @@ class _Computed:
         return Setting(
             value=min(LONGEST_SURE_S, self.ready // SURE_SHARE),
             unit="s",
-            why=f"a tenth of {self.ready} s to ready, at most {LONGEST_SURE_S}: a spike of one scrape starts nothing",
+            why=f"a tenth of {self.ready} s to ready, at most {LONGEST_SURE_S} s; a spike of one scrape starts nothing",
             source=self.start_source,
             assumption=True,
         )
@@ -150,7 +149,7 @@ class _Computed:
         return Setting(
             value=SCRAPE_S + SYNC_S + window + self.ready,
             unit="s",
-            why=f"{SCRAPE_S} scrape + {SYNC_S} HPA + {window} to be sure + {self.ready} to ready",
+            why=f"{SCRAPE_S} s to a scrape + {SYNC_S} s to a look of the HPA + {window} s to be sure + {self.ready} s to ready",
             source="the PodMonitor's interval, kube-controller-manager's default, " + self.start_source,
         )
 
@@ -166,16 +165,16 @@ class _Computed:
             )
         holds = self.planned * capacity.requests_per_s
         share = self.rise * self.reaction.value / holds
-        most, limit = MOST_HEADROOM, f", at most {MOST_HEADROOM:g}"
+        most, limit = MOST_HEADROOM, f"; at most {MOST_HEADROOM:g}"
         left = self._left_at_peak()
         if left is not None and left < most:
             most = left
-            limit = f", at most the {left:.2g} that the planned replicas have left at the peak, after which nothing grows"
+            limit = f"; at most the {left:.2g} that the planned replicas have left at the peak, after which nothing grows"
         return Setting(
             value=min(most, share),
             unit="of a replica",
-            why=f"{self.rise * 60:.3g} requests/s more a minute x {self.reaction.value / 60:.3g} min / "
-            f"{holds:.3g} requests/s of {counted(self.planned, 'replica')}" + (limit if share > most else ""),
+            why=f"the load grows by {self.rise * 60:.3g} requests/s a minute, for {self.reaction.value / 60:.3g} min; "
+            f"what is planned carries {holds:.3g} requests/s" + (limit if share > most else ""),
             source=self.day,
             assumption=self.day_assumed,
         )
@@ -219,8 +218,8 @@ class _Computed:
         return Setting(
             value=value,
             unit=unit,
-            why=f"{carries:.3g} within the latency limits / {TOLERANCE:g} (the HPA acts 10 % above) x {1 - free:.3g} "
-            f"(growth until a replica is there){least}",
+            why=f"{carries:.3g} keep the latency limits; / {TOLERANCE:g}: the HPA acts 10 % above its target; x {1 - free:.3g}: "
+            f"the rest is kept free for growth{least}",
             source="the largest load of a replica above",
         )
 
@@ -248,12 +247,12 @@ class _Computed:
         return Setting(
             value=_within(needed, self.model.replicas_min, self.model.replicas_max),
             unit="replicas",
-            why=f"{load:.3g} {unit} on {self.planned} planned are {each:.3g} a replica: "
+            why=f"{load:.3g} {unit} on {self.planned} planned are {each:.3g} a replica; "
             + (
-                f"within 10 % of {threshold:.3g}"
+                f"that is within 10 % of {threshold:.3g}, where the HPA stays"
                 if stays
-                else f"at {threshold:.3g} each, {needed} would share them, from {self.model.replicas_min} to "
-                f"{self.model.replicas_max} may run"
+                else f"at {threshold:.3g} each, {needed} would share them; "
+                f"{self.model.replicas_min} to {self.model.replicas_max} may run"
             ),
             source="the peak and the speed above",
         )
@@ -266,9 +265,9 @@ class _Computed:
         return Setting(
             value=math.floor((1 - self.headroom.value) / TOLERANCE * 100) / 100,
             unit="of the KV cache",
-            why=f"a full cache, 1 / {TOLERANCE:g} (the HPA acts 10 % above) x "
-            f"{1 - self.headroom.value:.3g}: long requests fill it before there are many",
-            source="a guard beside the load, whose threshold counts requests of mean length",
+            why=f"a full cache; / {TOLERANCE:g}: the HPA acts 10 % above its target; x {1 - self.headroom.value:.3g}: the rest is "
+            "kept free for growth",
+            source="a guard: requests longer than the mean fill the cache before there are many",
         )
 
     def _up_step(self) -> Setting:
@@ -280,7 +279,7 @@ class _Computed:
         return Setting(
             value=value,
             unit="replicas",
-            why=f"the most of 1, {grown} for the growth in one start, and {missing} from the least to the planned",
+            why=f"the most of 1, {grown} for the growth during one start, and {missing} from the least to the planned",
             source="being short costs more than a start",
             assumption=self.day_assumed,
         )
@@ -316,7 +315,7 @@ class _Computed:
         return Setting(
             value=max(1, fallen),
             unit="replicas",
-            why=f"the most of 1 and {fallen}, by which the load falls in {window:g} s where it falls fastest",
+            why=f"the most of 1 and {fallen}, as the load falls in {window:g} s where it falls fastest",
             source=self.day,
             assumption=self.day_assumed,
         )
@@ -334,7 +333,7 @@ class _Computed:
         return Setting(
             value=max(least, min(self.planned, most)),
             unit="replicas",
-            why=f"as planned for the peak ({self.planned}), within {least} to {most}; more that run already stay",
+            why=f"as planned for the peak ({self.planned}), from {least} to {most}; more that run already stay",
             source="the planned replicas above",
         )
 
@@ -348,7 +347,7 @@ class _Computed:
         return Setting(
             value=readings - 1,
             unit="readings",
-            why=f"the next one counts: {FALLBACK_AFTER_S} s, about a restart of Prometheus; {how}",
+            why=f"the next one counts; that is {FALLBACK_AFTER_S} s, about a restart of Prometheus; {how}",
             source="KEDA counts the failed readings of each trigger",
             assumption=True,
         )
@@ -359,7 +358,7 @@ class _Computed:
         return Setting(
             value=_within(self.ready // SURE_SHARE, LEAST_POLL_S, DEFAULT_POLL_S),
             unit="s",
-            why=f"a tenth of {self.ready} s to ready, from {LEAST_POLL_S} to KEDA's default {DEFAULT_POLL_S}",
+            why=f"a tenth of {self.ready} s to ready, from {LEAST_POLL_S} s to KEDA's default of {DEFAULT_POLL_S} s",
             source=self.start_source,
             assumption=True,
         )
@@ -370,7 +369,7 @@ class _Computed:
         return Setting(
             value=window,
             unit="s",
-            why="the scale-down window: whoever comes after it waits for a whole start",
+            why="the scale-down window; whoever comes after it waits for a whole start",
             source="the figure above",
         )
 
@@ -399,8 +398,8 @@ class _Computed:
         return Setting(
             value=missing * self.reaction.value,
             unit="requests late",
-            why=f"{missing:.3g} requests/s x {self.reaction.value:g} s, each up to {self.reaction.value:g} s instead of "
-            f"{limit:g} s to the first token",
+            why=f"{missing:.3g} requests/s x {self.reaction.value:g} s; each waits up to {self.reaction.value:g} s for its first "
+            f"token, not {limit:g} s",
             source="the peak, and the reaction above",
         )
 

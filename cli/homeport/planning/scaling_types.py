@@ -56,35 +56,39 @@ class Scaling(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NAMES = {
-    "reaction": "from rising load to a replica more",
-    "headroom": "kept free for growth meanwhile",
-    "threshold": "load a replica aims for",
-    "at_peak": "replicas it asks for at the peak",
-    "kv_cache": "KV cache a replica aims for at most",
-    "up_window": "high before replicas are added",
-    "up_step": "added at once",
-    "up_period": "until more are added",
-    "down_window": "low before replicas go",
-    "down_step": "taken away at once",
-    "down_period": "until more go",
+    "reaction": "from rising load until one more replica serves",
+    "headroom": "kept free for growth until then",
+    "threshold": "load that each replica aims for",
+    "at_peak": "replicas that the scaler asks for at the peak",
+    "kv_cache": "KV cache that each replica aims for at most",
+    "up_window": "how long the load is high before replicas are added",
+    "up_step": "replicas added at once",
+    "up_period": "how long until more are added",
+    "down_window": "how long the load is low before replicas go",
+    "down_step": "replicas taken away at once",
+    "down_period": "how long until more go",
     "fallback_replicas": "replicas while Prometheus is gone",
     "fallback_failures": "failed readings before that",
-    "polling": "between two looks at zero replicas",
-    "cooldown": "without a request before the last replica goes",
-    "idle": "a replica too many, until it goes",
-    "short": "a replica too few at the peak, until it is there",
+    "polling": "time between two looks at zero replicas",
+    "cooldown": "time without a request before the last replica goes",
+    "idle": "cost of a replica too many, until it goes",
+    "short": "cost of a replica too few at the peak, until it is there",
 }
 """What each figure is called where a plan explains it."""
 
 
-def terms(made: Scaling) -> tuple[Term, ...]:
+class Reasoned(Term, frozen=True, kw_only=True):
+    """A step that is reasoned, not only computed: the parts of its formula are set off by `; `."""
+
+
+def terms(made: Scaling) -> tuple[Reasoned, ...]:
     """The figures as the steps of an explanation, in the order in which they follow from each other."""
     found = []
     for field, name in NAMES.items():
         setting = getattr(made, field)
         if setting is not None:
             found.append(
-                Term(
+                Reasoned(
                     name=name,
                     formula=setting.why,
                     value=setting.value,

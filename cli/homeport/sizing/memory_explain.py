@@ -6,6 +6,7 @@ from homeport.sizing.memory_constants import GIB
 from homeport.sizing.memory_engines import Rules
 from homeport.sizing.memory_weights import weights
 from homeport.sizing.types import Settings, Term
+from homeport.text import counted
 
 _FITTED = "fitted to start-ups of vLLM 0.19.0 on H100 (sizing/memory_constants.py)"
 
@@ -73,7 +74,7 @@ def explain_memory(arch: Architecture, gpu: Gpu, settings: Settings) -> list[Ter
         terms += [
             _term(
                 "KV block",
-                f"{groups}; {len(kv.groups)} groups",
+                f"{groups}; {counted(len(kv.groups), 'group')}",
                 kv.block_bytes,
                 "bytes a GPU",
                 "vLLM kv_cache_utils.py",
