@@ -120,6 +120,19 @@ def test_karpenter_makes_what_the_pods_accept_and_no_more(plans) -> None:
     assert rendered(named)["EC2NodeClass"]["spec"]["role"] == "gpu-nodes"
 
 
+def test_the_image_of_nodes_moves_when_the_spec_says_so(plans) -> None:
+    """What is rendered today is the same tomorrow: with `latest`, Karpenter would replace nodes that serve."""
+
+    def image(**nodes: str) -> str:
+        made = rendered(plans.plan(plans.spec("eks", target={"nodes": WAYS["eks"] | nodes})))
+        (term,) = made["EC2NodeClass"]["spec"]["amiSelectorTerms"]
+        return str(term["alias"])
+
+    assert re.fullmatch(r"al2023@v20\d{6}", image())
+    assert image(image="al2023@v20991231") == "al2023@v20991231"
+    assert image(image="al2023@latest") == "al2023@latest"
+
+
 @pytest.mark.parametrize("platform", ["eks", "aks", "gke"])
 def test_the_disk_holds_what_a_full_node_requests(plans, platform: str) -> None:
     plan = plans.plan(plans.spec(platform, target={"nodes": WAYS[platform]}))

@@ -419,7 +419,11 @@ def _ec2nodeclass(v: Any) -> str:
     _out: list[str] = []
     _out.append('apiVersion: karpenter.k8s.aws/v1\nkind: EC2NodeClass\n')
     _out.append(_meta_metadata(v.meta))
-    _out.append('spec:\n  # Amazon Linux 2023; Karpenter takes its NVIDIA image, driver included, for these instance types: the latest one, since\n  # the engine needs a new driver. When a newer one appears, Karpenter replaces nodes one after the other; al2023@vDATE pins one\n  amiSelectorTerms:\n    - alias: al2023@latest\n  # ')
+    _out.append('spec:\n  # Amazon Linux 2023; Karpenter takes its NVIDIA image, driver included, for these instance types. A release of its own:\n  # with al2023@latest Karpenter replaces running nodes whenever Amazon publishes one\n  amiSelectorTerms:\n    # ')
+    _out.append(comment(v.image_why))
+    _out.append('\n    - alias: ')
+    _out.append(scalar(v.image))
+    _out.append('\n  # ')
     _out.append(comment(v.role_why))
     _out.append('\n  role: ')
     _out.append(scalar(v.role))

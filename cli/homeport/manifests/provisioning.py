@@ -44,6 +44,14 @@ GKE_ACCELERATORS = {
 ON_ARM = ("GH200-96GB", "GB200-192GB")
 
 
+AMI = "al2023@v20260903"
+"""EKS' image of Amazon Linux 2023: for Kubernetes 1.31 to 1.36 (github.com/awslabs/amazon-eks-ami, release v20260903), with
+NVIDIA's driver 580 (Amazon EKS User Guide, "Use EKS-optimized accelerated AMIs", 2026-09).
+
+Pinned, as Karpenter asks for ("Managing AMIs": it heavily recommends against `latest` in production).
+"""
+
+
 class Requirement(Value, frozen=True, kw_only=True):
     """One requirement of a Karpenter NodePool: a label of nodes, and the values that it may have."""
 
@@ -72,6 +80,8 @@ class Ec2NodeClass(Value, frozen=True, kw_only=True):
 
     meta: Meta
     cluster: str
+    image: str
+    image_why: str
     role: str
     role_why: str
     reservation: str | None
@@ -234,6 +244,8 @@ def _ec2(plan: Plan, pool: Pool) -> Ec2NodeClass:
     return Ec2NodeClass(
         meta=_meta(plan, pool),
         cluster=nodes.cluster or "",
+        image=nodes.image or AMI,
+        image_why="as the spec says" if nodes.image else "target.nodes.image names another one",
         role=nodes.role or f"KarpenterNodeRole-{nodes.cluster}",
         role_why="as the spec says"
         if nodes.role

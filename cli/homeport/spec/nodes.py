@@ -18,6 +18,17 @@ ClusterName = Annotated[
 ]
 
 
+NodeImage = Annotated[
+    str,
+    Meta(
+        pattern=r"^al2023@(latest|v[0-9]{8})$(?!\n)",
+        extra={
+            "says": "an image of EKS: al2023@v and the date of a release, as al2023@v20260903, or al2023@latest"
+        },
+    ),
+]
+
+
 class Nodes(Part, frozen=True, kw_only=True):
     """Who makes the GPU nodes, and of what."""
 
@@ -58,13 +69,20 @@ class Nodes(Part, frozen=True, kw_only=True):
         Text | None,
         Meta(description="karpenter: IAM role of the nodes; auto: KarpenterNodeRole-CLUSTER"),
     ] = None
+    image: Annotated[
+        NodeImage | None,
+        Meta(
+            description="karpenter: release of EKS' Amazon Linux 2023 image, al2023@vDATE; auto: the one that homeport pins; "
+            "with al2023@latest Karpenter replaces nodes whenever Amazon publishes one"
+        ),
+    ] = None
 
 
 # by -> (fields that belong to it, fields that it needs)
 NODES_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "existing": ((), ()),
     "node_pools": (("cluster", "zones", "reservation"), ()),
-    "karpenter": (("cluster", "zones", "reservation", "fallbacks", "role"), ("cluster",)),
+    "karpenter": (("cluster", "zones", "reservation", "fallbacks", "role", "image"), ("cluster",)),
     "auto_provisioning": (("zones", "fallbacks"), ()),
     "compute_class": (("zones", "reservation", "fallbacks"), ()),
 }
