@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
+from functools import partial
 
 from homeport.cluster.doctor_types import Case, Check, Finding, Object, Unanswered, model_of, pod_specs
 from homeport.manifests.prerequisites import secrets
@@ -47,70 +48,42 @@ def storage(case: Case) -> Iterator[Finding]:
         return
     classes = {c["metadata"]["name"]: c for c in case.facts.of("StorageClass")}
     defaults = [n for n, c in classes.items() if _default_class(c)]
-    listed = "kubectl get storageclass"
     for claim in claims:
         name = claim["spec"].get("storageClassName")
         where = f"PersistentVolumeClaim {case.facts.namespace}/{claim['metadata']['name']}"
-        model = model_of(claim)
+        finding = partial(Finding, check="storage", where=where, model=model_of(claim))
+        wrong = partial(finding, repair=("kubectl get storageclass",))
         if name == "":
             continue  # bound to a PersistentVolume by name
-        if name is None and not defaults:
-            yield Finding(
-                check="storage",
+        if name not in classes and (name is not None or not defaults):
+            yield wrong(
                 severity="error",
-                what="no StorageClass is the default, and the claim names none",
-                where=where,
-                model=model,
+                what="no StorageClass is the default, and the claim names none"
+                if name is None
+                else f"there is no StorageClass '{name}'",
                 why="the claim stays Pending, and so do the pods that mount it",
                 advice=f"set weights.storage_class to one of: {', '.join(classes) or '(the cluster has none)'}",
-                repair=(listed,),
-            )
-            continue
-        if name is not None and name not in classes:
-            yield Finding(
-                check="storage",
-                severity="error",
-                what=f"there is no StorageClass '{name}'",
-                where=where,
-                model=model,
-                why="the claim stays Pending, and so do the pods that mount it",
-                advice=f"set weights.storage_class to one of: {', '.join(classes) or '(the cluster has none)'}",
-                repair=(listed,),
             )
             continue
         if name is None and len(defaults) > 1:
-            yield Finding(
-                check="storage",
+            yield wrong(
                 severity="warning",
                 what=f"{len(defaults)} StorageClasses call themselves the default: {', '.join(defaults)}",
-                where=where,
-                model=model,
                 why="the newest wins, which may not be the one that was meant",
                 advice="set weights.storage_class",
-                repair=(listed,),
             )
         used = classes[name if name is not None else defaults[-1]]
         modes = claim["spec"].get("accessModes", ())
         if "ReadWriteMany" in modes and used.get("provisioner") in ONE_NODE_DRIVERS:
-            yield Finding(
-                check="storage",
+            yield wrong(
                 severity="error",
                 what=f"StorageClass '{used['metadata']['name']}' ({used['provisioner']}) makes volumes for one node, "
                 "and the claim asks for ReadWriteMany",
-                where=where,
-                model=model,
                 why="the driver refuses the volume, the claim stays Pending, and so do the pods",
                 advice="set weights.storage_class to a class of a shared file system (Filestore, EFS, Azure Files, NFS, CephFS)",
-                repair=(listed,),
             )
             continue
-        yield Finding(
-            check="storage",
-            severity="ok",
-            what=f"StorageClass '{used['metadata']['name']}' for {where}",
-            where=where,
-            model=model,
-        )
+        yield finding(severity="ok", what=f"StorageClass '{used['metadata']['name']}' for {where}")
 
 
 def runtime_classes(case: Case) -> Iterator[Finding]:
@@ -123,12 +96,12 @@ def runtime_classes(case: Case) -> Iterator[Finding]:
     if not wanted:
         return
     there = {c["metadata"]["name"] for c in case.facts.of("RuntimeClass")}
+    finding = partial(Finding, check="runtime-class")
     for name, item in wanted.items():
         if name in there:
-            yield Finding(check="runtime-class", severity="ok", what=f"RuntimeClass '{name}' exists")
+            yield finding(severity="ok", what=f"RuntimeClass '{name}' exists")
             continue
-        yield Finding(
-            check="runtime-class",
+        yield finding(
             severity="error",
             what=f"there is no RuntimeClass '{name}'",
             where=f"{item['kind']} {case.facts.namespace}/{item['metadata']['name']}",
@@ -144,26 +117,20 @@ def hub_tokens(case: Case) -> Iterator[Finding]:
             continue
         if model.spec.hub_token is not None or model.source.local_path is not None:
             continue  # `secrets` looks at the token
-        where = f"model {model.spec.name}"
+        finding = partial(Finding, check="hub-token", where=f"model {model.spec.name}", model=model.spec.name)
         if model.source.gated:
-            yield Finding(
-                check="hub-token",
+            yield finding(
                 severity="error",
                 what=f"{model.source.checkpoint} is gated, and the spec names no Hub token",
-                where=where,
-                model=model.spec.name,
                 why="the Hub answers the download with 401, and the pods crash",
                 advice=f"accept the licence at https://huggingface.co/{model.source.checkpoint}, then add to the model: "
                 "hub_token: {secret: hub-token, key: token}",
                 repair=(_create_secret(case.facts.namespace, "hub-token", ("token",)),),
             )
         elif model.source.gated is None:
-            yield Finding(
-                check="hub-token",
+            yield finding(
                 severity="unknown",
                 what=f"nobody knows here whether {model.source.checkpoint} is gated, and the spec names no Hub token",
-                where=where,
-                model=model.spec.name,
                 why="a gated model's download ends with 401",
                 advice=f"look at https://huggingface.co/{model.source.checkpoint}",
             )
@@ -174,46 +141,41 @@ def secret_keys(case: Case) -> Iterator[Finding]:
     commands = {p.name.removeprefix("Secret "): p.commands for p in secrets(case.plan)}
     for name, (keys, models) in _named_secrets(case).items():
         where = f"Secret {case.facts.namespace}/{name}"
-        model = ", ".join(models)
         make = commands.get(name) or (_create_secret(case.facts.namespace, name, keys),)
         if f"Secret {name}" in case.facts.missing:
             lack = case.facts.missing[f"Secret {name}"]
             raise Unanswered(where, lack)
+        finding = partial(Finding, check="secrets", where=where, model=", ".join(models))
         there = case.facts.secrets.get(name)
         if there is None:
-            yield Finding(
-                check="secrets",
+            yield finding(
                 severity="error",
                 what=f"there is no Secret '{name}'",
-                where=where,
-                model=model,
                 why="pods that read it stay in CreateContainerConfigError",
                 repair=make,
             )
             continue
+        wrong = partial(
+            finding,
+            severity="error",
+            repair=(f"kubectl --namespace {case.facts.namespace} delete secret {name}", *make),
+        )
         gone = [key for key in keys if key not in there]
         empty = [key for key in keys if there.get(key) is False]
-        for what, faulty in (("has no key", gone), ("holds nothing under the key", empty)):
-            for key in faulty:
-                having = f"; it has: {', '.join(there)}" if what == "has no key" else ""
-                yield Finding(
-                    check="secrets",
-                    severity="error",
-                    what=f"the Secret '{name}' {what} '{key}'{having}",
-                    where=where,
-                    model=model,
-                    why="pods stay in CreateContainerConfigError"
-                    if what == "has no key"
-                    else "the Hub or the clients are refused",
-                    repair=(f"kubectl --namespace {case.facts.namespace} delete secret {name}", *make),
-                )
+        for key in gone:
+            yield wrong(
+                what=f"the Secret '{name}' has no key '{key}'; it has: {', '.join(there)}",
+                why="pods stay in CreateContainerConfigError",
+            )
+        for key in empty:
+            yield wrong(
+                what=f"the Secret '{name}' holds nothing under the key '{key}'",
+                why="the Hub or the clients are refused",
+            )
         if not gone and not empty:
-            yield Finding(
-                check="secrets",
+            yield finding(
                 severity="ok",
                 what=f"Secret '{name}' has {', '.join(keys) or 'keys'} (values are not looked at)",
-                where=where,
-                model=model,
             )
 
 
@@ -232,13 +194,12 @@ def pull_secrets(case: Case) -> Iterator[Finding]:
         if f"Secret {name}" in case.facts.missing:
             lack = case.facts.missing[f"Secret {name}"]
             raise Unanswered(f"Secret {name}", lack)
+        finding = partial(Finding, check="pull-secrets", where=user)
         there = case.facts.secrets.get(name)
         if there is None:
-            yield Finding(
-                check="pull-secrets",
+            yield finding(
                 severity="error",
                 what=f"there is no image pull secret '{name}'",
-                where=user,
                 why="a private image cannot be pulled",
                 repair=(
                     f"kubectl --namespace {case.facts.namespace} create secret docker-registry {name} "
@@ -246,18 +207,14 @@ def pull_secrets(case: Case) -> Iterator[Finding]:
                 ),
             )
         elif ".dockerconfigjson" not in there and ".dockercfg" not in there:
-            yield Finding(
-                check="pull-secrets",
+            yield finding(
                 severity="error",
                 what=f"the Secret '{name}' has no key .dockerconfigjson",
-                where=user,
                 why="the kubelet finds no credentials in it",
                 advice="make it with `kubectl create secret docker-registry`",
             )
         else:
-            yield Finding(
-                check="pull-secrets", severity="ok", what=f"image pull secret '{name}' exists", where=user
-            )
+            yield finding(severity="ok", what=f"image pull secret '{name}' exists")
 
 
 def _named_secrets(case: Case) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:

@@ -123,14 +123,11 @@ def _of_pod(case: Case, model: ModelPlan, pod: Object, state: PodState) -> Itera
         f"kubectl --namespace {case.facts.namespace} logs {state.pod} --container {state.container or 'server'} "
         "--previous --tail 100"
     )
-    name = model.spec.name
+    finding = partial(Finding, check="pods", where=where, model=model.spec.name)
     if state.phase == "unschedulable":
-        yield Finding(
-            check="pods",
+        yield finding(
             severity="error",
             what=f"no node takes the pod, since {span(state.since_s)}",
-            where=where,
-            model=name,
             why="this replica does not serve",
             evidence=state.why,
             advice=match(SCHEDULER, state.why, {}),
@@ -144,14 +141,11 @@ def _of_pod(case: Case, model: ModelPlan, pod: Object, state: PodState) -> Itera
             "image": _image(pod, state.container),
             "account": pod["spec"].get("serviceAccountName", "default"),
         }
-        yield Finding(
-            check="pods",
+        yield finding(
             severity="error" if failed else "warning",
             what="the image cannot be pulled"
             if failed
             else f"the image is being pulled, for {span(state.since_s)}",
-            where=where,
-            model=name,
             why="the container does not start",
             evidence=state.why,
             advice=match(REGISTRY, state.why, values)
@@ -165,12 +159,9 @@ def _of_pod(case: Case, model: ModelPlan, pod: Object, state: PodState) -> Itera
         yield _loading(case, model, pod, state, where)
     elif state.phase == "failed":
         evicted = "Evicted" in state.why
-        yield Finding(
-            check="pods",
+        yield finding(
             severity="error",
             what="the node evicted the pod" if evicted else "the pod failed",
-            where=where,
-            model=name,
             why="this replica does not serve",
             evidence=state.why,
             advice="its volumes grew over their limits: raise weights.size_gib"
@@ -180,24 +171,18 @@ def _of_pod(case: Case, model: ModelPlan, pod: Object, state: PodState) -> Itera
         )
     elif state.phase == "waiting":
         missing = re.search(r'secret "([^"]+)" not found|couldn\'t find key (\S+) in Secret', state.why)
-        yield Finding(
-            check="pods",
+        yield finding(
             severity="error" if missing or "Failed" in state.why or "Error" in state.why else "warning",
             what=f"the pod waits, for {span(state.since_s)}",
-            where=where,
-            model=name,
             why="the container does not start",
             evidence=state.why,
             advice="see the check secrets" if missing else "",
             repair=(describe,),
         )
     elif state.phase == "preparing":
-        yield Finding(
-            check="pods",
+        yield finding(
             severity="warning",
             what=f"the weights are being fetched, for {span(state.since_s)}",
-            where=where,
-            model=name,
             why="the server starts after that",
             evidence=f"init container {state.container}",
             repair=(logs.replace(" --previous", ""),),
@@ -205,12 +190,9 @@ def _of_pod(case: Case, model: ModelPlan, pod: Object, state: PodState) -> Itera
     elif state.phase == "ending" and (state.since_s or 0) > (
         pod["spec"].get("terminationGracePeriodSeconds") or 30
     ):
-        yield Finding(
-            check="pods",
+        yield finding(
             severity="warning",
             what=f"the pod should have ended {span(state.since_s)} ago",
-            where=where,
-            model=name,
             why="it keeps its GPUs; its node may be gone",
             repair=(describe, f"kubectl --namespace {case.facts.namespace} delete pod {state.pod} --force"),
         )

@@ -1,17 +1,18 @@
 """The autoscaler's own words: conditions of ScaledObjects and HorizontalPodAutoscalers, translated."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import msgspec
 
-from homeport.cluster.doctor_types import Case, Check, Finding, Object, model_of
+from homeport.cluster.doctor_types import Case, Check, Finding, Object, Severity, model_of
 from homeport.text import counted
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True):
     """What a condition's reason means."""
 
-    severity: str
+    severity: Severity
     what: str
     why: str
     advice: str = ""
@@ -132,6 +133,7 @@ def scaled_objects(case: Case) -> Iterator[Finding]:
         if name not in wanted:
             continue
         where = f"ScaledObject {case.facts.namespace}/{name}"
+        finding = partial(Finding, check="scaled-object", where=where, model=model_of(item))
         conditions = item.get("status", {}).get("conditions", ())
         faults = 0
         for condition in conditions:
@@ -143,30 +145,18 @@ def scaled_objects(case: Case) -> Iterator[Finding]:
                     what="KEDA says that the ScaledObject is not ready",
                     why="nothing scales it",
                 )
-            if word is None:
-                continue
-            faults += 1
-            yield _finding(
-                "scaled-object", word, where, condition, model_of(item), _describe(case, "scaledobject", name)
-            )
+            if word is not None:
+                faults += 1
+                yield _translated(finding, word, condition, _describe(case, "scaledobject", name))
         if not conditions:
-            yield Finding(
-                check="scaled-object",
+            yield finding(
                 severity="error",
                 what="KEDA has not looked at the ScaledObject",
-                where=where,
-                model=model_of(item),
                 why="its operator does not run, or watches other namespaces: nothing scales the model",
                 repair=("kubectl --namespace keda get pods",),
             )
         elif not faults:
-            yield Finding(
-                check="scaled-object",
-                severity="ok",
-                what="KEDA reads the triggers",
-                where=where,
-                model=model_of(item),
-            )
+            yield finding(severity="ok", what="KEDA reads the triggers")
 
 
 def autoscalers(case: Case) -> Iterator[Finding]:
@@ -179,43 +169,36 @@ def autoscalers(case: Case) -> Iterator[Finding]:
             continue
         name = hpa["metadata"]["name"]
         where = f"HorizontalPodAutoscaler {case.facts.namespace}/{name}"
-        model = model_of(ours[target])
+        finding = partial(Finding, check="hpa", where=where, model=model_of(ours[target]))
         if target in seen:
-            yield Finding(
-                check="hpa",
+            yield finding(
                 severity="error",
                 what=f"two HPAs scale '{target}': {seen[target]} and {name}",
-                where=where,
-                model=model,
                 why="each undoes what the other does",
                 repair=(f"kubectl --namespace {case.facts.namespace} delete hpa NAME",),
                 advice="delete the one that is not KEDA's (keda-hpa-...)",
             )
         seen[target] = name
-        yield from _autoscaler(case, hpa, where, model)
+        yield from _autoscaler(case, hpa, finding)
 
 
-def _autoscaler(case: Case, hpa: Object, where: str, model: str | None) -> Iterator[Finding]:
+def _autoscaler(case: Case, hpa: Object, finding: Callable[..., Finding]) -> Iterator[Finding]:
     status = hpa.get("status", {})
-    name = hpa["metadata"]["name"]
     faults = 0
     for condition in status.get("conditions", ()):
         word = AUTOSCALER.get((condition["type"], condition.get("reason", "")))
         if condition["status"] == "False" and word is not None:
             faults += 1
-            yield _finding("hpa", word, where, condition, model, _describe(case, "hpa", name))
+            yield _translated(finding, word, condition, _describe(case, "hpa", hpa["metadata"]["name"]))
         if (
             condition["type"] == "ScalingLimited"
             and condition["status"] == "True"
             and condition.get("reason") == "TooManyReplicas"
         ):
             faults += 1
-            yield Finding(
-                check="hpa",
+            yield finding(
                 severity="warning",
                 what=f"the HPA wants more than the {hpa['spec'].get('maxReplicas')} replicas that are allowed",
-                where=where,
-                model=model,
                 why="requests wait longer than the latency limits allow",
                 evidence=condition.get("message", ""),
                 advice="raise replicas.max in the spec",
@@ -223,27 +206,16 @@ def _autoscaler(case: Case, hpa: Object, where: str, model: str | None) -> Itera
             )
     current, desired = status.get("currentReplicas", 0), status.get("desiredReplicas", 0)
     if not faults:
-        yield Finding(
-            check="hpa",
-            severity="ok",
-            what=f"the HPA works: {counted(current, 'replica')}, {desired} wanted",
-            where=where,
-            model=model,
-        )
+        yield finding(severity="ok", what=f"the HPA works: {counted(current, 'replica')}, {desired} wanted")
 
 
-def _finding(
-    check: str, word: Word, where: str, condition: Object, model: str | None, repair: str
-) -> Finding:
-    return Finding(
-        check=check,
-        severity="error" if word.severity == "error" else "warning",
+def _translated(finding: Callable[..., Finding], word: Word, condition: Object, repair: str) -> Finding:
+    return finding(
+        severity=word.severity,
         what=word.what,
-        where=where,
         why=word.why,
         advice=word.advice,
         evidence=f"{condition.get('reason', '')}: {condition.get('message', '')}".strip(": "),
-        model=model,
         repair=(repair,),
     )
 
