@@ -29,11 +29,6 @@ def failure(operation: str, output: str, *, stack: str = "dev", backend: str = "
 
 KNOWN = (
     (
-        r"the stack (?P<name>\S+) has not installed (?P<what>[^\n;]+), which these models need",
-        "the stack {name} has not installed {what}, which these models need",
-        "bring its layer platform up to date first, with the same spec: homeport up --layer platform --stack {name}",
-    ),
-    (
         r"(?:unknown stack|no stack named|failed to load checkpoint)[^\n]*?(?P<name>organization/[\w./-]+)",
         "there is no stack {name}, which this stack refers to",
         "deploy that layer first, or correct --cluster-stack and --platform-stack",

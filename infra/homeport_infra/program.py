@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pulumi
 
-from homeport.errors import HomeportError, SpecError
+from homeport.errors import EnvironmentProblem, HomeportError, SpecError
 from homeport.manifests.prerequisites import Chart, prerequisites
 from homeport.manifests.provisioning import NODES
 from homeport.manifests.render import documents
@@ -99,14 +99,14 @@ def deploy(plan: Plan, settings: Settings, part: Part | None = None) -> Deployed
 
     The stack's outputs are exported. `part` says that the engine was told to touch some of the resources only.
     Raises SettingsError for settings that cannot work, SpecError for what cannot be rendered, MissingExtra where a cloud's
-    package is not installed.
+    package is not installed, EnvironmentProblem where another stack lacks what these models need.
     """
     layers = settings.layers_of(plan)
     check(settings, layers, plan)
     rendered = documents(plan)
-    before: list[pulumi.Input[pulumi.Resource]] = []
     if settings.platform_stack:
-        before.append(with_charts(settings.platform_stack, platform_charts(plan, rendered)))
+        require_charts(settings.platform_stack, platform_charts(plan, rendered))
+    before: list[pulumi.Resource] = []
     pools: list[GpuNodePool] = []
     platform: Platform | None = None
     servers: list[ModelServer] = []
@@ -115,9 +115,9 @@ def deploy(plan: Plan, settings: Settings, part: Part | None = None) -> Deployed
     provider = kubernetes_provider(settings, cluster)
     if "cluster" in layers:
         if plan.spec.target.nodes.by == "node_pools":
-            waits = pulumi.ResourceOptions(depends_on=[*before, *([cluster] if cluster else [])])
+            waits = pulumi.ResourceOptions(depends_on=[cluster] if cluster else None)
             pools = node_pools(plan, settings, waits, cluster)
-        made, used = provisioners(rendered, _on(provider, before))
+        made, used = provisioners(rendered, _on(provider, []))
         before += [*pools, *made]
         registered += used
     if "platform" in layers:
@@ -195,9 +195,13 @@ def kubernetes_provider(settings: Settings, cluster: Any) -> Any:
 
 
 def stack_reference(name: str) -> pulumi.StackReference:
-    """Another stack of this project, by the name that Pulumi lists, or org/project/stack."""
-    full = name if "/" in name else f"{pulumi.get_organization()}/{pulumi.get_project()}/{name}"
-    return pulumi.StackReference(full)
+    """Another stack, by the name that Pulumi lists (then it is of this project), or org/project/stack."""
+    return pulumi.StackReference(full_name(name))
+
+
+def full_name(stack: str) -> str:
+    """A stack's organisation, project and name; those of this stack where only a name is given."""
+    return stack if "/" in stack else f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"
 
 
 def platform_charts(plan: Plan, rendered: Sequence[Document]) -> list[Chart]:
@@ -208,30 +212,28 @@ def platform_charts(plan: Plan, rendered: Sequence[Document]) -> list[Chart]:
     return [one.chart for one in prerequisites(plan, list(rendered)) if one.chart is not None]
 
 
-def with_charts(stack: str, needed: Sequence[Chart]) -> pulumi.Output[pulumi.Resource]:
-    """The stack with the platform, once it is known to have the charts that these models need; export what it has.
+def require_charts(stack: str, needed: Sequence[Chart]) -> None:
+    """Hold the stack with the platform to the charts that these models need, and export what it has.
 
-    Where it lacks one the program fails, and what depends on this was not registered: nothing was made.
+    It is read at once, so that nothing is registered where one is missing. Raises EnvironmentProblem there, and Pulumi's
+    RunError where there is no such stack.
     """
-    names = [chart.release for chart in needed]
-    reference = stack_reference(stack)
-
-    def compare(found: Mapping[str, str] | None) -> Mapping[str, str]:
-        missing = [name for name in names if name not in (found or {})]
-        if missing:
-            with told():
-                raise SettingsError(
-                    f"the stack {stack} has not installed {', '.join(missing)}, which these models need",
-                    help="bring its layer platform up to date first, with the same spec",
-                )
-        return found or {}
-
-    installed = reference.get_output("platform").apply(compare)
-    pulumi.export("platform", installed)
-    return installed.apply(lambda _: reference)
+    try:
+        read = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": full_name(stack)})
+    except Exception as error:  # the SDK has no narrower one for what the engine refuses
+        raise pulumi.RunError(str(error)) from error
+    found = read.value["outputs"].get("platform") or {}
+    missing = [chart.release for chart in needed if chart.release not in found]
+    if missing:
+        raise EnvironmentProblem(
+            f"the stack {stack} has not installed {', '.join(missing)}, which these models need",
+            help="bring its layer platform up to date first, with the same spec: "
+            f"homeport up --layer platform --stack {stack}",
+        )
+    pulumi.export("platform", found)
 
 
-def _on(provider: Any, before: Sequence[pulumi.Input[pulumi.Resource]]) -> pulumi.ResourceOptions:
+def _on(provider: Any, before: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions(
         depends_on=list(before), providers={"kubernetes": provider} if provider is not None else None
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import grpc
 import msgspec
 import pulumi
 from pulumi.runtime import mocks
@@ -54,6 +55,16 @@ class Registered(msgspec.Struct, frozen=True):
     is_custom: bool
 
 
+class RefusedError(grpc.RpcError):  # type: ignore[misc]
+    """What the engine refuses, as it reaches a program."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return str(self)
+
+
 class Recorder(mocks.Mocks):
     """Keeps what is registered and answers with its inputs; `stacks` are the outputs of other stacks, by full name."""
 
@@ -70,6 +81,11 @@ class Recorder(mocks.Mocks):
         return f"{args.name}-id", {**args.inputs, **computed}
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        if args.token == "pulumi:pulumi:readStackOutputs":
+            name = args.args["name"]
+            if name not in self.stacks:
+                raise RefusedError(f"unknown stack '{name}'")
+            return {"name": name, "outputs": self.stacks[name], "secretOutputNames": []}
         return ANSWERS.get(args.token.rpartition(":")[2], {})
 
 

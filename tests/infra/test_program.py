@@ -10,6 +10,7 @@ pytest.importorskip("pulumi")
 
 import pulumi
 
+from homeport.errors import EnvironmentProblem
 from homeport.manifests.parsing import load as parse
 from homeport.manifests.prerequisites import prerequisites
 from homeport.manifests.render import documents
@@ -182,8 +183,12 @@ def test_a_missing_chart_is_said_before_anything_is_made(layers: tuple[Layer, ..
     settings = Settings(layers=layers, platform_stack="platform")
     lacking = {"organization/homeport/platform": {"platform": {"kube-prometheus-stack": "1"}}}
     found: list[Registered] = []
-    with pytest.raises(pulumi.RunError, match=r"has not installed keda.*; bring its layer platform"):
+    with pytest.raises(EnvironmentProblem, match="the stack platform has not installed keda") as missing:
         run(lambda: deploy(plan, settings), stacks=lacking, into=found)
+    assert "homeport up --layer platform --stack platform" in str(missing.value.help)
+    assert found == []
+    with pytest.raises(pulumi.RunError, match="organization/homeport/platform"):
+        run(lambda: deploy(plan, settings), stacks={}, into=found)
     assert found == []
 
 
