@@ -1,5 +1,7 @@
 """What changes the number of replicas, and what watches them."""
 
+from typing import Any
+
 from homeport.engines.types import MetricNames
 from homeport.manifests import naming
 from homeport.manifests import scaling_queries as queries
@@ -57,28 +59,22 @@ def scaler(
     made = computed(plan)
     if made is None:
         return None
+    mover: dict[str, Any] = {
+        "meta": meta,
+        "target_api": api,
+        "target_kind": kind,
+        "target": target,
+        "least": made.least,
+        "most": made.most,
+        "replicas_why": f"{plan.replicas_planned} planned for {plan.peak_requests_per_s:.3g} requests/s at the peak",
+        "behavior": _behavior(made),
+    }
     if made.by == "hpa":
-        return Autoscaler(
-            meta=meta,
-            target_api=api,
-            target_kind=kind,
-            target=target,
-            least=made.least,
-            most=made.most,
-            replicas_why=_replicas_why(plan),
-            metrics=_metrics(plan, metrics, made),
-            behavior=_behavior(made),
-        )
+        return Autoscaler(**mover, metrics=_metrics(plan, metrics, made))
     assert made.fallback_replicas is not None, "KEDA has a fallback"
     assert made.fallback_failures is not None, "KEDA has a fallback"
     return Scaler(
-        meta=meta,
-        target_api=api,
-        target_kind=kind,
-        target=target,
-        least=made.least,
-        most=made.most,
-        replicas_why=_replicas_why(plan),
+        **mover,
         fallback=int(made.fallback_replicas.value),
         fallback_why=made.fallback_replicas.why,
         failures=int(made.fallback_failures.value),
@@ -87,7 +83,6 @@ def scaler(
         polling_why=None if made.polling is None else made.polling.why,
         cooldown_s=None if made.cooldown is None else int(made.cooldown.value),
         cooldown_why=None if made.cooldown is None else made.cooldown.why,
-        behavior=_behavior(made),
         server=watch.prometheus_url,
         triggers=_triggers(plan, meta.namespace or "", metrics, made),
     )
@@ -103,10 +98,6 @@ def rules(plan: ModelPlan) -> tuple[queries.AdapterRule, ...]:
     if made.kv_cache is not None:
         found.append(queries.kv_cache_rule(plan, metrics))
     return tuple(found)
-
-
-def _replicas_why(plan: ModelPlan) -> str:
-    return f"{plan.replicas_planned} planned for {plan.peak_requests_per_s:.3g} requests/s at the peak"
 
 
 def _behavior(made: Scaling) -> Behavior:

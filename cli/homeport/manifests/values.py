@@ -239,8 +239,8 @@ class Trigger(Value, frozen=True, kw_only=True):
     activation: str | None = None
 
 
-class Scaler(Value, frozen=True, kw_only=True):
-    """A ScaledObject. `polling_s` and `cooldown_s` are None where it never scales to zero: nothing reads them then."""
+class Mover(Value, frozen=True, kw_only=True):
+    """What moves the replicas of a target, how far and how fast."""
 
     meta: Meta
     target_api: str
@@ -249,6 +249,12 @@ class Scaler(Value, frozen=True, kw_only=True):
     least: int
     most: int
     replicas_why: str
+    behavior: Behavior
+
+
+class Scaler(Mover, frozen=True, kw_only=True):
+    """A ScaledObject. `polling_s` and `cooldown_s` are None where it never scales to zero: nothing reads them then."""
+
     fallback: int
     fallback_why: str
     failures: int
@@ -257,7 +263,6 @@ class Scaler(Value, frozen=True, kw_only=True):
     polling_why: str | None
     cooldown_s: int | None
     cooldown_why: str | None
-    behavior: Behavior
     server: str
     triggers: tuple[Trigger, ...]
 
@@ -271,18 +276,10 @@ class Metric(Value, frozen=True, kw_only=True):
     target_why: str
 
 
-class Autoscaler(Value, frozen=True, kw_only=True):
+class Autoscaler(Mover, frozen=True, kw_only=True):
     """A HorizontalPodAutoscaler."""
 
-    meta: Meta
-    target_api: str
-    target_kind: str
-    target: str
-    least: int
-    most: int
-    replicas_why: str
     metrics: tuple[Metric, ...]
-    behavior: Behavior
 
 
 class Monitor(Value, frozen=True, kw_only=True):
