@@ -1,5 +1,6 @@
 """The engine's events as steps: what happens to which resource, which fields changed, and what is said meanwhile."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from time import time
@@ -28,6 +29,9 @@ VERBS: dict[str, Verb] = {
 }
 EPILOGUES = ("update failed", "preview failed", "destroy failed")
 """What the engine says at the end of a run whose error it has told already."""
+STATUS = "status"
+COLOURS = re.compile(r"<\{%.*?%\}>")
+"""How the engine writes colours into its messages."""
 AMBIENT = "using pulumi-resource-"
 """A warning of the CLI about a plugin on PATH; it is there because somebody put it there."""
 
@@ -60,7 +64,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that happened: `event` is "start", "done", "failed" (of a step) or "message"."""
+    """One thing that happened: `event` is "start", "done", "failed" (of a step) or "message".
+
+    A message of severity "status" is how far the waiting for its `step` has come.
+    """
 
     event: Literal["start", "done", "failed", "message"]
     time: int
@@ -76,6 +83,7 @@ class Recorder:
         """`listen` is called in the thread that reads the engine's log."""
         self._listen = listen
         self._steps: dict[str, Step] = {}
+        self._status: dict[str, str] = {}
         self.drifted: list[Step] = []
         self.errors: list[str] = []
 
@@ -120,8 +128,14 @@ class Recorder:
             self._listen(Event(event=what, time=at, step=step))
 
     def _message(self, at: int, found: events.DiagnosticEvent) -> None:
-        text = found.message.strip()
-        if not text or text in EPILOGUES or found.severity == "debug" or AMBIENT in text or found.ephemeral:
+        text = COLOURS.sub("", found.message).strip()
+        if not text or text in EPILOGUES or found.severity == "debug" or AMBIENT in text:
+            return
+        if found.ephemeral:
+            step = self._steps.get(found.urn or "")
+            if step is not None and self._status.get(step.urn) != text:
+                self._status[step.urn] = text
+                self._listen(Event(event="message", time=at, step=step, severity=STATUS, text=text))
             return
         if found.severity == "error":
             self.errors.append(text)

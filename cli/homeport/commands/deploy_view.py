@@ -47,27 +47,44 @@ WAITED_FOR = (
     "AgentPool",
     "Namespace",
 )
-"""Kinds that take long enough for their start to be worth a line."""
+"""Kinds that take long enough for their start to be worth a line, and what is said while they are waited for."""
+LONG_S = 5
+"""Seconds from which on it is said how long a step took."""
 
 
 def listener(out: Output, operation: "Operation", output_format: str) -> "Callable[[Event], None]":
     """Return what shows the engine's events: lines on stderr, or with `jsonl` objects on stdout."""
+    started: dict[str, int] = {}
 
     def show(event: "Event") -> None:
+        step = event.step
         if output_format == "jsonl":
             _line(out, _event(event))
-        elif event.event == "message":
+        elif step is None:
             _message(out, event)
-        elif event.step is not None and operation != "preview":
-            step = event.step
-            if event.event == "done":
-                out.message(f"  {DONE.get(step.verb, step.verb)} {step.label}")
-            elif event.event == "failed":
-                out.message(f"  failed: {step.label}")
-            elif step.token.rpartition(":")[2] in WAITED_FOR:
+        elif operation == "preview":
+            return
+        elif event.event == "start":
+            started[step.urn] = event.time
+            if step.token.rpartition(":")[2] in WAITED_FOR:
                 out.message(f"  {DOING.get(step.verb, step.verb)} {step.label} …")
+        elif event.event == "message":
+            if step.token.rpartition(":")[2] in WAITED_FOR:
+                out.message(f"    {step.label}: {printable_lines(event.text or '')}")
+        else:
+            word = "failed:" if event.event == "failed" else DONE.get(step.verb, step.verb)
+            out.message(f"  {word} {step.label}{_took(event.time - started.get(step.urn, event.time))}")
 
     return show
+
+
+def _took(seconds: int) -> str:
+    """How long a step took, where that is worth a word."""
+    if seconds < LONG_S:
+        return ""
+    from homeport_infra.updates import duration
+
+    return f" ({duration(seconds)})"
 
 
 def _message(out: Output, event: "Event") -> None:
@@ -86,7 +103,8 @@ def _event(event: "Event") -> dict[str, Any]:
     if event.step is not None:
         step = event.step
         found |= {"operation": step.verb, "resource": step.label, "urn": step.urn, "type": step.token}
-        found |= {"changed": list(step.changed), "forcing": list(step.forcing)}
+        if event.event != "message":
+            found |= {"changed": list(step.changed), "forcing": list(step.forcing)}
     if event.text is not None:
         found |= {"severity": event.severity, "text": event.text}
     return found
