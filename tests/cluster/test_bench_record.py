@@ -10,6 +10,8 @@ from homeport.cluster import bench_record
 from homeport.cluster.bench_answer import compare, findings
 from homeport.cluster.bench_endpoint import SIMULATOR
 from homeport.cluster.bench_types import Measured, Spread, Stage
+from homeport.commands.bench_view import view
+from homeport.commands.output import Output
 from homeport.errors import HomeportError, SpecError
 from homeport.planning.plan import Planner
 from homeport.planning.types import ModelPlan
@@ -210,3 +212,25 @@ def test_failed_requests_are_a_finding(plan: ModelPlan) -> None:
     failed = at_once(4, failed=3, first_error="429 slow down")
     found = findings(compare(plan, ANSWERING, [failed], replicas=1, generator="a", interrupted=False))
     assert found == ["4-at-once: 3 of 43 requests failed: 429 slow down"]
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        (at_once(4), "at once     at least 4 measured, {planned} planned"),
+        (
+            at_once(1, requests=2),
+            "at once     not measured (fewer than 5 requests were answered: give --seconds more), ",
+        ),
+        (
+            at_once(4, stage=Stage(name="mean", kind="rate", rate=1.5, seconds=60, requests=99)),
+            "at once     not measured (no load kept requests in flight: --concurrency N does), ",
+        ),
+    ],
+)
+def test_what_was_not_measured_says_how_it_is(
+    plan: ModelPlan, found: Measured, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan.capacity is not None
+    view(compare(plan, ANSWERING, [found], replicas=1, generator="a", interrupted=False), Output())
+    assert line.format(planned=plan.capacity.concurrency) in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """The table of `homeport bench`."""
 
 from homeport.cluster.bench_answer import Bench, BenchCount, BenchStage
+from homeport.cluster.bench_stages import LEAST_REQUESTS
 from homeport.commands.output import Output
 from homeport.text import printable
 
@@ -21,8 +22,8 @@ def view(answer: Bench, out: Output) -> None:
     limits = answer.limits
     out.data(
         f"\nlimits      TTFT {limits.ttft_ms:,.0f} ms, {limits.tpot_ms:g} ms a token ({limits.percentile})\n"
-        f"at once     {_count(answer.requests_at_once, _least(answer))} (requests within the limits)\n"
-        f"KV cache    {_count(answer.kv_cache_tokens)} (tokens a replica)"
+        f"at once     {_count(answer.requests_at_once, _not_tried(answer), _least(answer))} (requests within the limits)\n"
+        f"KV cache    {_count(answer.kv_cache_tokens, 'the endpoint does not say it')} (tokens a replica)"
     )
     if answer.saved:
         out.data(f"saved       {answer.saved_runs} runs in {answer.saved}")
@@ -58,7 +59,14 @@ def _least(answer: Bench) -> str:
     return "at least " if answer.requests_at_once.measured == tried else ""
 
 
-def _count(count: BenchCount, least: str = "") -> str:
+def _not_tried(answer: Bench) -> str:
+    """Why it is unknown how many requests at once keep the limits."""
+    if any(stage.concurrency is not None for stage in answer.stages):
+        return f"fewer than {LEAST_REQUESTS} requests were answered: give --seconds more"
+    return "no load kept requests in flight: --concurrency N does"
+
+
+def _count(count: BenchCount, unknown: str, least: str = "") -> str:
     planned = "unknown" if count.planned is None else f"{count.planned:,}"
-    found = "unknown" if count.measured is None else f"{least}{count.measured:,}"
-    return f"{found} measured, {planned} planned"
+    found = f"not measured ({unknown})" if count.measured is None else f"{least}{count.measured:,} measured"
+    return f"{found}, {planned} planned"
