@@ -235,7 +235,7 @@ def namespace(case: Case) -> Iterator[Finding]:
 
 
 def monitors(case: Case) -> Iterator[Finding]:
-    """A Prometheus of the operator selects the PodMonitors that are rendered."""
+    """A `Prometheus` object, from which the operator makes a server, selects the PodMonitors that are rendered."""
     rendered = list(case.rendered("PodMonitor"))
     if not rendered or "PodMonitor" not in {k for kinds_ in case.facts.served.values() for k in kinds_}:
         return
@@ -244,9 +244,10 @@ def monitors(case: Case) -> Iterator[Finding]:
         yield Finding(
             check="monitor-selected",
             severity="warning",
-            what="no Prometheus object of the Prometheus operator exists",
+            what="no object of the Prometheus operator's kind Prometheus exists",
             where="Prometheus",
-            why="nobody turns the PodMonitors into scraping; a Prometheus that is configured otherwise must find the pods itself",
+            why="the operator runs no server that scrapes what a PodMonitor names; a server that was set up in another way "
+            "must find the pods itself",
             repair=_commands(case, "kube-prometheus-stack"),
         )
         return
@@ -276,7 +277,7 @@ def monitors(case: Case) -> Iterator[Finding]:
                 yield Finding(
                     check="monitor-selected",
                     severity="ok",
-                    what=f"Prometheus {which} selects {where}",
+                    what=f"the Prometheus object {which} selects {where}",
                     where=where,
                     model=model_of(monitor),
                 )
@@ -285,12 +286,12 @@ def monitors(case: Case) -> Iterator[Finding]:
             yield Finding(
                 check="monitor-selected",
                 severity="error",
-                what="no Prometheus selects the PodMonitor",
+                what="no Prometheus object selects the PodMonitor",
                 where=where,
                 model=model_of(monitor),
-                why="the engine's metrics are never scraped: the autoscaler reads 0 and status shows nothing",
+                why="the operator's servers never scrape the engine: the autoscaler reads 0 and status shows nothing",
                 evidence="; ".join(reasons),
-                advice="set observability.monitor_labels in the spec to the labels that your Prometheus selects",
+                advice="set observability.monitor_labels in the spec to the labels that your Prometheus object selects",
                 repair=("kubectl get prometheus --all-namespaces --output yaml | grep -A4 onitorSelector",),
             )
 

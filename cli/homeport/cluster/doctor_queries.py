@@ -279,7 +279,8 @@ def targets(case: Case) -> Iterator[Finding]:
                 where=where,
                 model=model.spec.name,
                 why="the autoscaler reads 0, and status shows nothing",
-                advice="does a Prometheus select the PodMonitor (check monitor-selected), and has it loaded its configuration?",
+                advice="does a Prometheus object select the PodMonitor (check monitor-selected), and has the server loaded its "
+                "configuration?",
                 repair=(
                     f"kubectl --namespace {case.facts.namespace} get podmonitor {model.spec.name} --show-labels",
                     "kubectl get prometheus --all-namespaces --output yaml | grep -A4 onitorSelector",
