@@ -5,7 +5,8 @@
 SOURCE_DIR holds models.json, gpus.json, instances.json, api_prices.json, benchmarks.json (each `{"<name>": [rows]}`)
 and model_configs/<org>__<name>.json. Every row is checked against `homeport.catalog.types`; nothing is written when
 one of them is wrong. The result has one row a line with keys in a fixed order, so that a changed price is one changed
-line in a review. (regions.json is written by hand.) `--check` writes nothing and says (exit 1) which files would change.
+line in a review. (machines/, regions.json and the like are written by hand.) `--check` writes nothing and says (exit 1)
+which files would change.
 """
 
 import argparse

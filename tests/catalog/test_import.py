@@ -13,7 +13,10 @@ from homeport.catalog.names import DATA
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "import_catalog.py"
 # written by hand: no table of others has them
-BY_HAND = {"regions.json", "zones.json", "regimes.json", "controls.json"}
+BY_HAND = {
+    "regions.json", "zones.json", "regimes.json", "controls.json",
+    "machines/aws.json", "machines/azure.json", "machines/gcp.json",
+}  # fmt: skip
 KEYS = {"models": "models", "gpus": "gpus", "api_prices": "prices", "benchmarks": "benchmarks"}
 
 

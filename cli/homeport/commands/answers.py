@@ -219,7 +219,10 @@ class PlannedModel(Struct):
     instance_types: Annotated[
         list[str], Meta(description="Nodes that the pods accept; empty where no cloud names them")
     ]
-    refused_instance_types: list[RefusedInstance]
+    refused_instance_types: Annotated[
+        list[RefusedInstance],
+        Meta(description="Nodes that lack CPUs or memory for the pods that would share them"),
+    ]
     max_model_len: Annotated[int, Meta(description="Most tokens of a request, input + output")]
     replicas: Replicas
     memory_gib_per_gpu: Memory | None
