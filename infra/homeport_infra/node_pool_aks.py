@@ -43,7 +43,8 @@ def register(name: str, args: GpuNodePoolArgs, parent: pulumi.Resource) -> pulum
         vm_size=args.instance_types[0],
         gpu_profile=containerservice.GPUProfileArgs(driver="Install"),
         os_disk_size_gb=args.disk_gb,
-        availability_zones=args.zones,
+        # The label of a node puts the region before the zone's number; Azure's API takes the number.
+        availability_zones=[zone.rpartition("-")[2] for zone in args.zones] if args.zones else None,
         enable_auto_scaling=True,
         count=args.min_nodes,
         min_count=args.min_nodes,

@@ -50,7 +50,8 @@ def register(name: str, args: GpuNodePoolArgs, parent: pulumi.Resource) -> pulum
         opts=pulumi.ResourceOptions(parent=parent),
     )
     group = eks.NodeGroup(
-        name,
+        # The group's own name is made of this one, and EKS takes letters, digits, hyphens and underscores only.
+        name.replace(".", "-"),
         region=region,
         cluster_name=args.cluster,
         node_role_arn=args.node_role,

@@ -23,7 +23,9 @@ def register(name: str, args: GpuNodePoolArgs, parent: pulumi.Resource) -> pulum
         cluster=args.cluster,
         location=args.location,
         node_locations=args.zones,
-        initial_node_count=args.min_nodes,
+        # It counts in each zone: with the least of the pool, a region of three zones would begin with three times as many
+        # nodes. The autoscaler adds the first one when a pod waits.
+        initial_node_count=0,
         autoscaling=container.NodePoolAutoscalingArgs(
             total_min_node_count=args.min_nodes,
             total_max_node_count=args.max_nodes,

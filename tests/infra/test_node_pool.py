@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -183,6 +184,25 @@ def test_eks_takes_the_nvidia_image_and_every_alike_type() -> None:
         "capacityReservationTarget": {"capacityReservationId": "cr-1"}
     }
     assert template["metadataOptions"] == {"httpTokens": "required", "httpPutResponseHopLimit": 1}
+
+
+def test_gke_begins_with_no_node() -> None:
+    """The count is of each zone: the least of the pool would be three times as many in a region of three zones."""
+    made = pool(planned("gke", least=2))
+    assert made["initialNodeCount"] == 0
+    assert made["autoscaling"]["totalMinNodeCount"] >= 1
+
+
+def test_a_group_of_eks_has_a_name_that_eks_takes() -> None:
+    found, _ = run(lambda: deploy(planned("eks"), EKS))
+    (group,) = (r for r in found if r.token == TOKENS["eks"])
+    assert "." in (planned("eks").pools[0].instance_type or "")
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,54}", group.name), "and Pulumi adds eight characters"
+
+
+@pytest.mark.parametrize("zone", ["1", "eastus-1"])
+def test_zones_of_aks_pools_are_numbers_however_they_are_written(zone: str) -> None:
+    assert pool(planned("aks", zones=[zone]))["availabilityZones"] == ["1"]
 
 
 def test_a_group_of_eks_stands_in_the_region_of_the_plan() -> None:
