@@ -18,7 +18,7 @@ from homeport_infra.events import Event, Recorder, Step
 from homeport_infra.failures import Stopped, failure, last_line
 from homeport_infra.process import Cli, needed
 from homeport_infra.program import Part, deploy, told
-from homeport_infra.settings import Settings
+from homeport_infra.settings import Settings, is_urn
 
 PROJECT = "homeport"
 Operation = Literal["preview", "up", "destroy"]
@@ -235,7 +235,7 @@ def _prepare(
 
 def target(name: str) -> Iterator[str]:
     """The URNs that a target names: a model's own (its component and all in it) and its namespace, or a URN as it is."""
-    if name.startswith("urn:") or "*" in name:
+    if is_urn(name):
         yield name
         return
     yield f"**homeport:index:ModelServer::{name}"

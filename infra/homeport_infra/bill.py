@@ -245,6 +245,15 @@ def model_line(name: str, bill: StackBill) -> str:
     return "; ".join(said)
 
 
+def pool_line(instance_type: str, bill: StackBill) -> str:
+    """What the nodes of one instance type cost a month, in a sentence; empty where another stack bills them."""
+    return "; ".join(
+        f"{line.item} {money(line.usd_per_month, estimated=line.estimated)} a month"
+        for line in bill.lines
+        if line.kind == "nodes" and f" {instance_type} (" in line.item
+    )
+
+
 def publish(bill: StackBill, made: Sequence[Any] = ()) -> None:
     """Export the bill as stack outputs; Pulumi shows the old and the new output where they differ.
 
@@ -257,14 +266,18 @@ def publish(bill: StackBill, made: Sequence[Any] = ()) -> None:
         pulumi.export(key, _after(done, value) if done else value)
 
 
-def say(bill: StackBill, resources: Mapping[str, Any]) -> None:
-    """Say on the deployments' components, given by name, what they cost: plain `pulumi preview` shows it."""
+def say(bill: StackBill, servers: Mapping[str, Any], pools: Mapping[str, Any]) -> None:
+    """Say on the components what they cost: plain `pulumi preview` shows it.
+
+    `servers` are those of the deployments by name, `pools` those of the node pools by instance type.
+    """
     import pulumi
 
-    for name, resource in resources.items():
-        said = model_line(name, bill)
-        if said:
-            pulumi.log.info(said, resource)
+    said = [(model_line(name, bill), server) for name, server in servers.items()]
+    said += [(pool_line(instance_type, bill), pool) for instance_type, pool in pools.items()]
+    for text, resource in said:
+        if text:
+            pulumi.log.info(text, resource)
 
 
 def _after(done: Sequence[Any], value: Any) -> Any:

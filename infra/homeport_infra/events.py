@@ -117,7 +117,8 @@ class Recorder:
     ) -> None:
         step = _step(metadata)
         if step.verb == "refresh":
-            if step.changed:
+            # What is gone has no new state once it was looked for.
+            if step.changed or (what == "done" and step.new is None):
                 self.drifted.append(step)
             return
         known = self._steps.get(step.urn)

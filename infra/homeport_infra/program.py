@@ -14,6 +14,7 @@ from homeport.manifests.provisioning import NODES
 from homeport.manifests.render import documents
 from homeport.manifests.types import Document
 from homeport.planning.plan import Planner
+from homeport.planning.pools import made as made_by_somebody
 from homeport.planning.types import Plan
 from homeport_infra import bill
 from homeport_infra.cluster_layer import made_cluster, node_pools, provisioners
@@ -259,7 +260,8 @@ def _export(deployed: Deployed, settings: Settings, part: Part | None) -> None:
     plan = deployed.plan
     servers = dict(zip((model.spec.name for model in plan.models), deployed.servers, strict=False))
     costs = bill.stack_bill(plan, settings)
-    bill.say(costs, servers)
+    kinds = (pool.instance_type or "" for pool in made_by_somebody(plan))
+    bill.say(costs, servers, dict(zip(kinds, deployed.pools, strict=False)))
     for name, server in servers.items():
         if part is None or name in part.only:
             pulumi.export(f"{name}{ENDPOINT}", server.endpoint)

@@ -62,3 +62,8 @@ def parse_layers(text: str) -> tuple[Layer, ...] | None:
         if name not in LAYERS:
             raise SettingsError(f"no layer '{name}'", help=f"the layers are {', '.join(LAYERS)}")
     return tuple(layer for layer in LAYERS if layer in names) or None
+
+
+def is_urn(target: str) -> bool:
+    """Whether a target is a URN, or a pattern of some, rather than a model's name."""
+    return target.startswith("urn:") or "*" in target

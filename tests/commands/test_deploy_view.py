@@ -61,6 +61,15 @@ def test_nothing_is_said_where_nobody_looked() -> None:
     assert stand_ins(planned(explore=False)) == []
 
 
+def test_a_target_that_no_model_has_is_named_before_anything_else() -> None:
+    for command in (["preview"], ["up", "--yes"]):
+        answer = homeport(*command, "-f", str(EXAMPLES / "support.yaml"), "--only", "asistant")
+        assert answer.returncode == 2
+        assert b"no such model: 'asistant'" in answer.stderr
+        assert b"did you mean 'assistant'?" in answer.stderr
+        assert not answer.stdout
+
+
 def outcome(**values: Any) -> Any:
     automation = pytest.importorskip("homeport_infra.automation")
     fields = {

@@ -99,6 +99,18 @@ def test_assumptions_keep_their_mark_and_the_budget_is_shown() -> None:
     assert "budget $5,000.00 a month (budget.usd_per_month)" in notes
 
 
+def test_each_pool_says_what_its_nodes_cost() -> None:
+    plan = planned("fleet.yaml")
+    made = bill.stack_bill(plan, ALL)
+    lines = [bill.pool_line(str(pool.instance_type), made) for pool in plan.pools]
+    assert len(lines) > 1
+    for pool, line in zip(plan.pools, lines, strict=True):
+        assert line.startswith(f"{pool.node_count} × {pool.instance_type} (")
+        assert line.endswith(" a month")
+    elsewhere = bill.stack_bill(plan, Settings(layers=("models",), cluster_stack="nodes"))
+    assert bill.pool_line(str(plan.pools[0].instance_type), elsewhere) == ""
+
+
 def test_each_layer_bills_its_own() -> None:
     plan = planned("support.yaml")
     whole = bill.stack_bill(plan, ALL)

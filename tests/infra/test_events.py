@@ -55,6 +55,9 @@ def test_drift_is_what_a_refresh_finds_changed() -> None:
     )  # fmt: skip
     assert [(s.label, s.changed) for s in recorder.drifted] == [("Deployment support/assistant", ("spec.replicas",))]  # fmt: skip
     assert recorder.changes == {}
+    gone = step("resOutputsEvent", URN, "refresh", new=None, old={"type": "x", "urn": URN, "inputs": {}})
+    recorder, _ = recorded(step("resourcePreEvent", URN, "refresh", new=None), gone)
+    assert [s.new for s in recorder.drifted] == [None]
 
 
 def test_how_far_the_waiting_has_come_is_told_once_each() -> None:

@@ -8,7 +8,7 @@ import click
 
 from homeport.commands.clusters import ClusterOptions
 from homeport.commands.deploy_options import StackOptions, stack_options
-from homeport.commands.main import common_options, examples, output_option
+from homeport.commands.main import UnknownName, common_options, examples, output_option
 from homeport.commands.output import Output
 from homeport.commands.specs import SpecOptions, spec_options
 
@@ -48,6 +48,7 @@ def preview(out: Output, options: SpecOptions, target: StackOptions, output_form
 
     with options.reading() as loaded:
         plan = Planner(options.base_dir, explore=True).plan(loaded.spec)
+        _known(plan, target)
         if output_format == "table":
             view.plan(out, plan)
     problem: EnvironmentProblem | None = None
@@ -130,6 +131,8 @@ def _operate(
     with options.reading() as loaded:
         # What stands must be removable, also where the spec's rules forbid it by now.
         plan = Planner(options.base_dir, enforce=operation != "destroy").plan(loaded.spec)
+    if operation == "up":
+        _known(plan, target)
     _needed(operation)
     if operation == "up":
         compared = _compared(plan, target, None)
@@ -164,6 +167,16 @@ def _ask(out: Output, operation: "Operation", plan: "Plan", target: StackOptions
         out.message(view.changes_text(out, plan, compared, outcome))
     names = ", ".join(m.spec.name for m in plan.models)
     click.confirm(f"{operation} {names} in stack {target.stack}?", abort=True, err=True)
+
+
+def _known(plan: "Plan", target: StackOptions) -> None:
+    """Refuse a model that is not in the spec: nothing would happen to it. (What is not a model is a URN.)"""
+    from homeport_infra.settings import is_urn
+
+    names = [model.spec.name for model in plan.models]
+    for name in target.only:
+        if name not in names and not is_urn(name):
+            raise UnknownName("model", name, names, f"the spec has {', '.join(names)}")
 
 
 def _makes_pools(plan: "Plan", target: StackOptions) -> bool:

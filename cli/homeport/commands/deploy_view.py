@@ -295,6 +295,8 @@ def _notices(outcome: "Outcome") -> list[str]:
     """What others changed, and what a run that was cut off had been doing."""
     lines = [
         f"changed by others: {step.label}: {', '.join(step.changed)}; `up --adopt` sets it back"
+        if step.new is not None
+        else f"removed by others: {step.label}; `up --refresh` makes it again"
         for step in outcome.drifted
     ]
     lines += [
