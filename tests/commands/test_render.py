@@ -118,6 +118,21 @@ def test_a_model_that_is_gone_takes_its_files_along(folder: Path, capsys: pytest
     assert "replaces" not in capsys.readouterr().err
 
 
+def test_another_target_in_the_same_folder_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["render"]) == 0
+    spec = (folder / "homeport.yaml").read_text()
+    (folder / "homeport.yaml").write_text(spec.replace("platform: kind", "platform: minikube"))
+    told = (
+        "manifests held try for kind, in the namespace try; now it is try for minikube, in the namespace try"
+    )
+    for more in (["--dry-run"], []):
+        capsys.readouterr()
+        assert run(["render", *more]) == 0
+        assert told in capsys.readouterr().err
+    assert run(["render"]) == 0
+    assert "held" not in capsys.readouterr().err
+
+
 def test_what_cannot_be_rendered_is_shown_where_it_stands(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

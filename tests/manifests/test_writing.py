@@ -46,6 +46,15 @@ def test_it_writes_then_changes_then_leaves_alone(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
+def test_it_knows_what_the_folder_held_before(tmp_path: Path) -> None:
+    assert write(tmp_path, OLD).before is None
+    assert write(tmp_path, OLD, "one").before is None, "nothing had been said"
+    assert write(tmp_path, OLD, "one").before is None
+    assert write(tmp_path, NEW, "two", dry_run=True).before == "one"
+    assert write(tmp_path, NEW, "two").before == "one"
+    assert write(tmp_path, NEW, "two").before is None
+
+
 def test_the_same_files_make_the_same_bytes_in_any_order(tmp_path: Path) -> None:
     write(tmp_path / "a", NEW)
     write(tmp_path / "b", dict(reversed(NEW.items())))

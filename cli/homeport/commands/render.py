@@ -74,8 +74,10 @@ def _write(
     from homeport.commands.plan_view import headline
     from homeport.manifests import kustomize, writing
     from homeport.manifests.prerequisites import prerequisites, secrets
+    from homeport.manifests.render import namespace_of
 
-    outcome = writing.write(Path(folder), kustomize.files(made), force=force, dry_run=dry_run)
+    of = f"{plan.spec.name} for {plan.spec.target.platform}, in the namespace {namespace_of(plan)}"
+    outcome = writing.write(Path(folder), kustomize.files(made), of, force=force, dry_run=dry_run)
     if outcome.recovered:
         out.message(f"an earlier run was killed while it wrote; it was {outcome.recovered} first")
     for label, paths in (
@@ -99,7 +101,12 @@ def _write(
         out.message(headline(model, out))
     verb = "would write" if dry_run else "wrote"
     out.message(f"{verb} {len(made)} objects to {folder}: {', '.join(counts)} files")
-    if outcome.removed:
+    if outcome.before is not None:
+        out.warn(
+            f"{folder} held {outcome.before}; now it is {of}, and what was applied of the other stays in its cluster until it "
+            "is deleted there"
+        )
+    elif outcome.removed:
         _say_replaced(out, folder, outcome.removed)
     if dry_run:
         return

@@ -43,10 +43,11 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The content of the marker: path -> SHA-256."""
+    """The content of the marker: path -> SHA-256. `of` says what was rendered; it is empty where a folder is new."""
 
     version: int
     note: str
+    of: str = ""
     files: dict[str, str]
 
 
@@ -59,12 +60,17 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened to which path. `recovered` says what was done about a run that was killed."""
+    """What happened to which path.
+
+    `before` is what the folder held before, where that was something else. `recovered` says what was done about a run
+    that was killed.
+    """
 
     created: tuple[str, ...]
     changed: tuple[str, ...]
     unchanged: tuple[str, ...]
     removed: tuple[str, ...]
+    before: str | None = None
     recovered: str | None = None
 
 
@@ -89,10 +95,12 @@ class ForeignFilesError(HomeportError):
         self.edited = edited
 
 
-def write(folder: Path, files: Mapping[str, str], *, force: bool = False, dry_run: bool = False) -> Outcome:
+def write(
+    folder: Path, files: Mapping[str, str], of: str = "", *, force: bool = False, dry_run: bool = False
+) -> Outcome:
     """Make `folder` hold exactly `files` (path -> text) of homeport's; other files in it are left alone.
 
-    `force` overwrites files of homeport's that somebody changed. `dry_run` says what would happen. Raises
+    `of` names what the files were made of, for whoever renders something else into the same folder. `force` overwrites files of homeport's that somebody changed. `dry_run` says what would happen. Raises
     ForeignFilesError, and EnvironmentProblem where the folder cannot be written, another run holds it, or what
     homeport itself left there is damaged. A file of somebody else's with the very content counts as unchanged.
     """
@@ -100,26 +108,27 @@ def write(folder: Path, files: Mapping[str, str], *, force: bool = False, dry_ru
         _check_path(path)
     try:
         if dry_run:
-            return _compare(folder, files, force=force)[0]
+            return _compare(folder, files, of, force=force)[0]
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
             recovered = _recover(folder, force=force)
-            outcome, owned, journal = _compare(folder, files, force=force)
+            outcome, listed, journal = _compare(folder, files, of, force=force)
             if journal is not None:
-                _apply(folder, _stage(folder, files, owned, journal), journal)
+                _apply(folder, _stage(folder, files, listed, journal), journal)
     except OSError as error:
         raise _explained(error, folder) from error
     return msgspec.structs.replace(outcome, recovered=recovered)
 
 
 def _compare(
-    folder: Path, files: Mapping[str, str], *, force: bool
-) -> tuple[Outcome, dict[str, str], Journal | None]:
+    folder: Path, files: Mapping[str, str], of: str, *, force: bool
+) -> tuple[Outcome, Written, Journal | None]:
     """Compare the folder with what it shall hold.
 
-    Returns what would happen, the files that are homeport's afterwards, and the journal (None: nothing is to do).
+    Returns what would happen, the marker as it is afterwards, and the journal (None: nothing is to do).
     """
-    ours = _marker(folder)
+    marker = _marker(folder)
+    ours = marker.files
     sums = {path: _sum(text.encode()) for path, text in files.items()}
     looked = {path: _look(folder, path) for path in {**sums, **ours}}
     obstacles = [obstacle for p in sums if (obstacle := looked[p][1])]
@@ -136,15 +145,17 @@ def _compare(
         changed=tuple(p for p in sums if found[p] not in (None, sums[p])),
         unchanged=tuple(p for p in sums if found[p] == sums[p]),
         removed=tuple(removed),
+        before=marker.of if marker.of not in ("", of) else None,
     )
-    owned = {p: sums[p] for p in sums if p in ours or found[p] is None}
+    owned = {p: sums[p] for p in sorted(sums) if p in ours or found[p] is None}
+    after = msgspec.structs.replace(marker, of=of, files=owned)
     todo = {p: sums[p] for p in (*outcome.created, *outcome.changed)}
-    if not removed and not todo and owned == ours:
-        return outcome, owned, None
-    return outcome, owned, Journal(write=todo, before={p: found[p] for p in todo}, remove=removed)
+    if not removed and not todo and after == marker:
+        return outcome, after, None
+    return outcome, after, Journal(write=todo, before={p: found[p] for p in todo}, remove=removed)
 
 
-def _stage(folder: Path, files: Mapping[str, str], owned: dict[str, str], journal: Journal) -> Path:
+def _stage(folder: Path, files: Mapping[str, str], listed: Written, journal: Journal) -> Path:
     """Write everything that is new outside the folder, and the journal last: the point of no return."""
     stage = _make_stage(folder)
     try:
@@ -152,9 +163,7 @@ def _stage(folder: Path, files: Mapping[str, str], owned: dict[str, str], journa
             target = stage / "files" / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(files[path].encode())
-        note = "Written by `homeport render`, which touches no file that is not listed here."
-        listed = msgspec.json.encode(Written(version=VERSION, note=note, files=dict(sorted(owned.items()))))
-        (stage / "marker").write_bytes(msgspec.json.format(listed, indent=1) + b"\n")
+        (stage / "marker").write_bytes(msgspec.json.format(msgspec.json.encode(listed), indent=1) + b"\n")
         (stage / "journal.new").write_bytes(msgspec.json.encode(journal))
         (stage / "journal.new").replace(stage / "journal")
     except BaseException:
@@ -290,14 +299,17 @@ def _discard(stage: Path) -> None:
     stage.rmdir()
 
 
-def _marker(folder: Path) -> dict[str, str]:
-    """The files that homeport wrote into the folder before, with their checksums."""
+NOTE = "Written by `homeport render`, which touches no file that is not listed here."
+
+
+def _marker(folder: Path) -> Written:
+    """What homeport wrote into the folder before."""
     obstacle = _obstacle(folder, MARKER)
     if obstacle:
         raise ForeignFilesError(folder, [], [], [obstacle])
     content = _read(folder / MARKER)
     if content is None:
-        return {}
+        return Written(version=VERSION, note=NOTE, files={})
     try:
         return _listed(content)
     except _NewerError as error:
@@ -315,8 +327,8 @@ class _NewerError(HomeportError):
     """A list of files of a version that this homeport does not know."""
 
 
-def _listed(content: bytes) -> dict[str, str]:
-    """The files that a marker lists."""
+def _listed(content: bytes) -> Written:
+    """What a marker says."""
     version = msgspec.json.decode(content, type=Version).version
     if version > VERSION:
         raise _NewerError(
@@ -324,10 +336,10 @@ def _listed(content: bytes) -> dict[str, str]:
         )
     if version < VERSION:
         raise HomeportError(f"there is no version {version}")
-    files = msgspec.json.decode(content, type=Written).files
-    for path in files:
+    found = msgspec.json.decode(content, type=Written)
+    for path in found.files:
         _check_path(path)
-    return files
+    return found
 
 
 def _check_path(path: str) -> None:
