@@ -8,6 +8,7 @@ import pytest
 from homeport.catalog.machines import machine
 from homeport.catalog.prices import instances
 from homeport.catalog.types import Machine
+from homeport.commands.main import run
 from homeport.engines import requests
 from homeport.engines.requests import Requests, on_gpus
 from homeport.errors import SpecError
@@ -85,6 +86,20 @@ def test_a_machine_without_room_is_left_out_and_the_next_taken(monkeypatch: pyte
     assert plan_values(made)["models"][0]["refused_instance_types"] == [
         {"instance_type": "g5.xlarge", "reason": nodes.refused[0].reason}
     ]
+
+
+def test_explain_lists_the_machines_without_room(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(requests.SHM_GIB, "vllm", (10, 10, 10))
+    asked = (
+        f"plan --model {LLAMA_8B} --target eks --gpu A10G --requests-per-day 20000 --input-tokens 1000 "
+        "--output-tokens 500 --explain"
+    )
+    assert run(asked.split()) == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("Instance types without room for the pods")
+    assert lines[at + 1].strip().startswith("g5.xlarge: its pod asks for 18 GiB of memory")
 
 
 def test_replicas_that_share_a_node_need_room_together(sizes: Sizes) -> None:
