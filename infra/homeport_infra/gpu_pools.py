@@ -64,6 +64,14 @@ def has_gpus(cloud: str, kind: Any) -> bool:
     return isinstance(kind, str) and SERIES[cloud].match(kind) is not None
 
 
+def number(amount: Any) -> float | None:
+    """A count as a number: Kubernetes takes texts, CrossGuard hands over floats; None for anything else."""
+    try:
+        return float(amount)
+    except (TypeError, ValueError):
+        return None
+
+
 def _gke(pool: Mapping[str, Any]) -> Iterator[GpuPool]:
     config, scaling = pool.get("nodeConfig") or {}, pool.get("autoscaling") or {}
     # A machine type may bring its GPUs with it, without a word of accelerators.
@@ -75,7 +83,8 @@ def _gke(pool: Mapping[str, Any]) -> Iterator[GpuPool]:
 
 def _gke_cluster(cluster: Mapping[str, Any]) -> Iterator[GpuPool]:
     if cluster.get("nodeConfig") and not cluster.get("removeDefaultNodePool"):
-        for pool in _gke({**cluster, "autoscaling": None}):
+        count = cluster.get("initialNodeCount")
+        for pool in _gke({"nodeConfig": cluster["nodeConfig"], "initialNodeCount": count}):
             yield msgspec.structs.replace(pool, name="default-pool")
     for one in cluster.get("nodePools") or ():
         for pool in _gke(one):
@@ -124,7 +133,7 @@ def _karpenter(pool: Mapping[str, Any]) -> Iterator[GpuPool]:
     if any(map(_asks_for_gpus, template.get("requirements") or ())) or _keeps_away(taints or ()):
         limits = spec.get("limits") or {}
         found = [limits[key] for key in (*GPUS, "nodes") if key in limits]
-        yield GpuPool(taints=taints, most=int(str(found[0])) if found and str(found[0]).isdigit() else None)
+        yield GpuPool(taints=taints, most=number(found[0]) if found else None)
 
 
 def _asks_for_gpus(requirement: Mapping[str, Any]) -> bool:
@@ -144,15 +153,22 @@ def _asks_for_gpus(requirement: Mapping[str, Any]) -> bool:
 
 
 def _keeps_away(taints: Iterable[Any]) -> bool:
-    return any(key in str(taint) for taint in taints for key in GPUS)
+    """Whether one of the taints is a GPU's; PreferNoSchedule (PREFER_NO_SCHEDULE on GKE) keeps nothing away."""
+    for taint in taints:
+        if isinstance(taint, Mapping):
+            key, effect = taint.get("key"), str(taint.get("effect"))
+        else:  # Azure's way to write it: key=value:effect
+            key, _, effect = str(taint).partition("=")
+        if key in GPUS and "prefer" not in effect.lower():
+            return True
+    return False
 
 
 def tainted(pool: GpuPool) -> bool:
     """Whether a taint keeps pods without GPUs away, or nobody knows yet."""
     if pool.taints == UNKNOWN:
         return True
-    # PreferNoSchedule (PREFER_NO_SCHEDULE on GKE) keeps nothing away.
-    return _keeps_away(taint for taint in pool.taints or () if "prefer" not in str(taint).lower())
+    return _keeps_away(pool.taints or ())
 
 
 def bounded(pool: GpuPool) -> bool:

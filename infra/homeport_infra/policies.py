@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from homeport.catalog.zones import Bounds
-from homeport_infra.gpu_pools import GPUS, Resource, bounded, gpu_pools, tainted
+from homeport_infra.gpu_pools import GPUS, Resource, bounded, gpu_pools, number, tainted
 
 Enforcement = Literal["mandatory", "advisory"]
 CLOUDS = ("aws", "azure", "gcp")
@@ -91,8 +91,8 @@ def _gpu_pod(name: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, str, str
         for container in _containers(spec):
             resources = container.get("resources") or {}
             wanted, most = ((resources.get(key) or {}).get(gpu) for key in ("requests", "limits"))
-            asks = asks or any(str(amount) not in ("None", "0") for amount in (wanted, most))
-            if wanted is not None and str(most) != str(wanted):
+            asks = asks or any(amount is not None and number(amount) != 0 for amount in (wanted, most))
+            if wanted is not None and (most is None or number(most) != number(wanted)):
                 yield (
                     name,
                     f"container {container.get('name')} requests {wanted} of {gpu} and is limited to {most or 'none'}",
@@ -202,7 +202,7 @@ def _pods(resource: Resource) -> Iterator[Mapping[str, Any]]:
         return
     for path in PODS.get(kind, ("spec.template.spec",)):
         for found in _at(resource.inputs, path.split(".")):
-            if isinstance(found, Mapping) and isinstance(found.get("containers"), list):
+            if isinstance(found, Mapping) and _is_list(found.get("containers")):
                 yield found
 
 
@@ -211,10 +211,15 @@ def _at(value: Any, path: Sequence[str]) -> Iterator[Any]:
     if not path:
         yield value
     elif path[0] == "*":
-        for one in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        for one in value.values() if isinstance(value, Mapping) else value if _is_list(value) else ():
             yield from _at(one, path[1:])
     elif isinstance(value, Mapping) and path[0] in value:
         yield from _at(value[path[0]], path[1:])
+
+
+def _is_list(value: Any) -> bool:
+    """CrossGuard hands lists over in a class of its own, which raises where a value is not known yet."""
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 _RAY = ("headGroupSpec.template.spec", "workerGroupSpecs.*.template.spec")
