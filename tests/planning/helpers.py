@@ -1,7 +1,12 @@
 """Specs for the planner's tests, and its search done by brute force."""
 
+from collections.abc import Callable
+
 from homeport.spec.load import load
 from homeport.spec.models import Spec
+
+Sizes = Callable[[dict[str, tuple[int, float]]], None]
+"""Gives instance types their vCPUs and GiB (tests/planning/conftest.py)."""
 
 LLAMA_70B = "meta-llama/Llama-3.1-70B-Instruct"
 LLAMA_8B = "meta-llama/Llama-3.1-8B-Instruct"

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import random
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
@@ -13,20 +14,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeport.catalog.models import models
+from homeport.catalog.prices import instances
 from homeport.engines import registry
+from homeport.engines.requests import Requests, on_gpus
 from homeport.errors import SpecError
 from homeport.planning import precision
 from homeport.planning.checkpoints import quantised
 from homeport.planning.choose import SURE
-from homeport.planning.hardware import HOURS_A_MONTH, offers
+from homeport.planning.hardware import HOURS_A_MONTH, Offer, offers
 from homeport.planning.plan import Planner, plan
+from homeport.planning.room import room
 from homeport.planning.sources import Sources
 from homeport.planning.workload import max_model_len, peak_requests_per_s
 from homeport.sizing.memory import size, valid_tensor_parallel_sizes
 from homeport.sizing.throughput import capacity
 from homeport.sizing.types import Load, Settings
 from homeport.spec.models import Spec, Workload
-from tests.planning.helpers import LLAMA_8B, LLAMA_70B, spec
+from tests.planning.helpers import LLAMA_8B, LLAMA_70B, Sizes, spec
 
 
 class Cheapest(NamedTuple):
@@ -94,8 +98,9 @@ def by_brute_force(asked: Spec) -> Cheapest:
             replicas = 1
             while replicas * held.requests_per_s < peak * (1 - 1e-9):
                 replicas += 1
+            one = on_gpus(release.engine, tp * pp // nodes)
             for offer in rows:
-                if offer.usd_per_hour is None:
+                if offer.usd_per_hour is None or (offer.machine and crowded(offer, one, nodes, tp * pp)):
                     continue
                 if nodes > 1:
                     if offer.gpus == largest:
@@ -105,6 +110,14 @@ def by_brute_force(asked: Spec) -> Cheapest:
                     costs[kind].append(offer.usd_per_hour * count * HOURS_A_MONTH)
     eligible = min(costs["eligible"] or costs["nodes"], default=None)
     return Cheapest(eligible, min([*costs["pipelines"], *([eligible] if eligible else [])], default=None))
+
+
+def crowded(offer: Offer, one: Requests, nodes: int, gpus: int) -> bool:
+    """Whether the pods that a node's GPUs take need more CPUs or memory than it has left."""
+    assert offer.machine is not None
+    left = room(offer.machine)
+    pods = 1 if nodes > 1 else offer.gpus // gpus
+    return pods * one.cpus > left.cpus or pods * (one.processes_gib + one.shm_gib) > left.memory_gib
 
 
 def held_to_brute_force(asked: Spec) -> None:
@@ -144,6 +157,18 @@ def test_nothing_cheaper_is_missed_where_replicas_span_nodes(requests: int) -> N
     asked = spec("deepseek-ai/DeepSeek-V3", "generic", target="price_from: [aws]", requests=requests)
     held_to_brute_force(asked)
     held_to_brute_force(spec("deepseek-ai/DeepSeek-V3", "gke", requests=requests))
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(("model", "requests"), [(LLAMA_8B, 400_000), (LLAMA_70B, 100_000)])
+def test_nothing_cheaper_is_missed_where_nodes_lack_room(
+    sizes: Sizes, model: str, requests: int, seed: int
+) -> None:
+    platform = ("gke", "eks", "aks")[seed % 3]
+    cloud = {"gke": "gcp", "eks": "aws", "aks": "azure"}[platform]
+    dice = random.Random(seed)
+    sizes({row.instance_type: (dice.randint(2, 40), dice.uniform(8, 200)) for row in instances(cloud)})
+    held_to_brute_force(spec(model, platform, requests=requests))
 
 
 @settings(max_examples=25, deadline=None)

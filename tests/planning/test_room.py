@@ -1,13 +1,11 @@
 """Nodes that lack CPUs or memory for the pods on them are left out, with the reason."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from homeport.catalog.machines import machine
 from homeport.catalog.prices import instances
-from homeport.catalog.types import Machine
 from homeport.commands.main import run
 from homeport.engines import requests
 from homeport.engines.requests import Requests, on_gpus
@@ -17,36 +15,11 @@ from homeport.planning.explain import explain
 from homeport.planning.output import plan_values
 from homeport.planning.plan import Planner
 from homeport.planning.types import Plan
-from tests.planning.helpers import LLAMA_8B, spec
-
-Sizes = Callable[[dict[str, tuple[int, float]]], None]
+from tests.planning.helpers import LLAMA_8B, Sizes, spec
 
 
 def planned(platform: str = "eks", *, more: str = "gpu: A10G", requests: float = 20_000) -> Plan:
     return Planner(Path(), explore=True).plan(spec(LLAMA_8B, platform, requests=requests, more=more))
-
-
-@pytest.fixture
-def sizes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sizes]:
-    """Give machines other vCPUs and GiB; every other machine has plenty."""
-
-    def give(named: dict[str, tuple[int, float]]) -> None:
-        def size(cloud: str, instance_type: str) -> Machine | None:
-            vcpus, gib = named.get(instance_type, (1000, 10_000.0))
-            return Machine(
-                cloud=cloud,
-                instance_type=instance_type,
-                vcpus=vcpus,
-                memory_gib=gib,
-                source="test",
-                as_of="2026",
-            )
-
-        monkeypatch.setattr(hardware, "machine", size)
-        hardware.offers.cache_clear()  # type: ignore[attr-defined]
-
-    yield give
-    hardware.offers.cache_clear()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
