@@ -109,6 +109,8 @@ def test_karpenter_makes_what_the_pods_accept_and_no_more(plans) -> None:
     (model,) = plan.models
     assert pool["limits"] == {"nvidia.com/gpu": pools.most_gpus(plan, plan.pools[0])}
     assert pool["limits"]["nvidia.com/gpu"] >= model.replicas_max * model.gpus_per_replica
+    assert pool["template"]["spec"]["expireAfter"] == "Never", "a server is not taken away for its node's age"
+    assert pool["disruption"]["consolidationPolicy"] == "WhenEmpty"
     (taint,) = pool["template"]["spec"]["taints"]
     assert {"key": taint["key"], "operator": "Exists", "effect": taint["effect"]} in pod(plan)["tolerations"]
     ref = pool["template"]["spec"]["nodeClassRef"]

@@ -663,7 +663,7 @@ def _nodepool(v: Any) -> str:
     _out.append(str(v.class_kind))
     _out.append('\n        name: ')
     _out.append(scalar(v.meta.name))
-    _out.append('\n      # only pods that ask for GPUs land here\n      taints:\n        - key: ')
+    _out.append('\n      # else Karpenter takes every node away after 30 days, whoever is on it; a changed class still replaces nodes\n      expireAfter: Never\n      # only pods that ask for GPUs land here\n      taints:\n        - key: ')
     _out.append(scalar(v.resource))
     _out.append('\n          value: "true"\n          effect: NoSchedule\n      requirements:\n')
     for r in v.requirements:
