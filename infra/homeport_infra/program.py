@@ -145,9 +145,10 @@ def deploy(plan: Plan, settings: Settings, part: Part | None = None) -> Deployed
 def check(settings: Settings, layers: tuple[Layer, ...], plan: Plan) -> None:
     """Raise SettingsError for settings that nothing would read, or that contradict each other."""
     by, platform = plan.spec.target.nodes.by, plan.spec.target.platform
-    if settings.cluster and by == "existing" and not settings.create_cluster:
+    if settings.cluster and by != "node_pools" and not settings.create_cluster:
+        come = "exist" if by == "existing" else f"come by {by}"
         raise SettingsError(
-            "a cluster is named for new node pools, and the spec says that its nodes exist",
+            f"a cluster is named for new node pools, and the spec says that its nodes {come}",
             help="write target.nodes: {by: node_pools} in the spec, or name no cluster",
         )
     if settings.create_cluster and platform not in ("gke", "eks", "aks"):

@@ -1,6 +1,5 @@
 """GPU node pools follow the plan, under the arguments that each cloud's own package takes."""
 
-import importlib
 import json
 import re
 import warnings
@@ -284,6 +283,14 @@ def test_pools_without_a_cluster_are_refused() -> None:
     assert pool(nameless, Settings(cluster="other", layers=("cluster",)))["cluster"] == "other"
 
 
+@pytest.mark.parametrize(
+    ("platform", "by", "come"), [("gke", "compute_class", "come by"), ("gke", "existing", "exist")]
+)
+def test_a_name_that_nothing_reads_is_refused(platform: str, by: str, come: str) -> None:
+    with pytest.raises(SettingsError, match=f"says that its nodes {come}"):
+        run(lambda: deploy(planned(platform, by=by, cluster=None), Settings(cluster="ml")))
+
+
 def test_a_simulated_models_pool_is_not_made() -> None:
     plan = planned("gke")
     model = msgspec.structs.replace(plan.models[0], gpu=None, stands_for=plan.models[0])
@@ -511,14 +518,3 @@ def test_a_new_cluster_of_eks_is_made_where_it_is_wanted_or_not_at_all() -> None
         new_cluster("eks", elsewhere)
     found, _ = new_cluster("eks", Settings(layers=("cluster",)))
     assert {one["region"] for one in of(found, TOKENS["eks"])} == {"us-east-1"}
-
-
-@pytest.mark.parametrize("platform", sorted(TOKENS))
-def test_a_plain_misspelling_in_the_program_does_not_get_past_its_classes(platform: str) -> None:
-    """Every resource is made by keyword arguments of a typed class, which refuses what it does not know."""
-    names = {"gke": ("pulumi_gcp", "container"), "eks": ("pulumi_aws", "eks"), "aks": ("pulumi_azure_native", "containerservice")}  # fmt: skip
-    package, module = names[platform]
-    typed_module = importlib.import_module(f"{package}.{module}")
-    kind = {"gke": "NodePool", "eks": "NodeGroup", "aks": "AgentPool"}[platform]
-    with pytest.raises(TypeError, match="misspelt"):
-        run(lambda: getattr(typed_module, kind)("one", misspelt=1))
