@@ -1,5 +1,7 @@
 """Whether a node has room for the pods that share it: their requests of CPUs and memory, or they stay Pending for ever."""
 
+from functools import cache
+
 import msgspec
 
 from homeport.catalog.types import Machine
@@ -59,7 +61,12 @@ def allocatable(vcpus: float, memory_gib: float) -> Room:
 
 def room(machine: Machine) -> Room:
     """What a machine has left for the pods of models, once the pods of every node stand on it."""
-    given = allocatable(machine.vcpus, machine.memory_gib)
+    return _room(machine.vcpus, machine.memory_gib)
+
+
+@cache
+def _room(vcpus: int, memory_gib: float) -> Room:
+    given = allocatable(vcpus, memory_gib)
     return Room(cpus=given.cpus - DAEMON_CPUS, memory_gib=given.memory_gib - DAEMON_GIB)
 
 
@@ -70,6 +77,8 @@ def refusal(machine: Machine, one: Requests, pods: int) -> str | None:
     GPUs divide the node's, a mixture asks for no more.
     """
     left = room(machine)
+    if one.cpus * pods <= left.cpus and one.memory_gib * pods <= left.memory_gib:
+        return None
     lacking = [
         f"{wanted:,g} {unit}, and {has:,.1f} of its {all_:,g} are left for them"
         for unit, wanted, has, all_ in (
@@ -78,7 +87,5 @@ def refusal(machine: Machine, one: Requests, pods: int) -> str | None:
         )
         if wanted > has
     ]
-    if not lacking:
-        return None
     who = "its pod asks" if pods == 1 else f"the {pods} pods that its GPUs would take ask"
     return f"{machine.instance_type}: {who} for {'; and for '.join(lacking)}"
