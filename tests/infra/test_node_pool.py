@@ -120,7 +120,7 @@ def test_a_pool_is_what_the_plan_counts_with(platform: str) -> None:
         "eks": lambda: made["labels"],
         "aks": lambda: made["nodeLabels"],
     }
-    assert labels[platform]()["app.kubernetes.io/managed-by"] == "homeport"
+    assert labels[platform]() == {"homeport/part-of": "support"}
     assert {"gke": made.get("cluster"), "eks": made.get("clusterName"), "aks": made.get("resourceName")}[
         platform
     ] == "ml"

@@ -66,6 +66,24 @@ def test_each_way_renders_its_own_kinds(plans, platform: str, kinds: set[str]) -
 
 
 @pytest.mark.parametrize("platform", ["eks", "aks", "gke"])
+def test_nodes_have_labels_that_kubelets_and_clouds_take(plans, platform: str) -> None:
+    """Of kubernetes.io and k8s.io they take a few only, which homeport has no use for."""
+    plan = plans.plan(plans.spec(platform, target={"nodes": WAYS[platform]}))
+    made = rendered(plan)
+    if platform == "gke":
+        labels = made["ComputeClass"]["spec"]["nodePoolConfig"]["nodeLabels"]
+    else:
+        labels = made["NodePool"]["spec"]["template"]["metadata"]["labels"]
+    assert labels == provisioning.node_labels(plan) != {}
+    for key in labels:
+        domain = key.rpartition("/")[0]
+        assert domain
+        assert not domain.endswith(
+            ("kubernetes.io", "k8s.io", "amazonaws.com", "google.com", "azure.com", "karpenter.sh")
+        )
+
+
+@pytest.mark.parametrize("platform", ["eks", "aks", "gke"])
 def test_the_schemas_refuse_what_their_crds_refuse(plans, platform: str) -> None:
     """The schema sees every field: with one name misspelt anywhere, it says so."""
     for document in rendered(plans.plan(plans.spec(platform, target={"nodes": WAYS[platform]}))).values():

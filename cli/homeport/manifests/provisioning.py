@@ -189,8 +189,11 @@ def disk_gb(plan: Plan, pool: Pool, gpus_per_node: int | None = None) -> int:
 
 
 def node_labels(plan: Plan) -> dict[str, str]:
-    """The labels of nodes that homeport makes."""
-    return {"app.kubernetes.io/managed-by": "homeport", "app.kubernetes.io/part-of": plan.spec.name}
+    """The labels of nodes that homeport makes.
+
+    None of kubernetes.io: kubelets refuse to start with such a label of their own, and GKE and EKS to make the pool.
+    """
+    return {"homeport/part-of": plan.spec.name}
 
 
 def zones(plan: Plan) -> tuple[str, ...]:
@@ -220,7 +223,8 @@ def accelerator(plan: Plan, instance_type: str, gpu: str) -> str:
 
 
 def _meta(plan: Plan, pool: Pool) -> Meta:
-    return Meta(name=pool_name(plan, pool), namespace=None, labels=node_labels(plan))
+    labels = {"app.kubernetes.io/managed-by": "homeport", "app.kubernetes.io/part-of": plan.spec.name}
+    return Meta(name=pool_name(plan, pool), namespace=None, labels=labels)
 
 
 def is_spot(plan: Plan) -> bool:

@@ -81,8 +81,8 @@ PLATFORMS = {
         ),
         spot_taints=(Toleration(key="kubernetes.azure.com/scalesetpriority", value="spot"),),
         taints=(Toleration(key="sku", value="gpu"),),
-        # The vGPU driver, GRID 570, for NVadsA10v5 and NCadsA10v4; other sizes have 580 (github.com/Azure/AKS issue 5875,
-        # Azure/AgentBaker pull request 8811, both 2026-07).
+        # A10 sizes take the vGPU driver (GRID) only, 570.211.01; others have 580.159.04 (Azure/karpenter-provider-azure
+        # v1.14.0, pkg/utils/gpu.go, as in AKS' own pools: github.com/Azure/AKS issue 5875, Azure/AgentBaker pull request 8811).
         drivers={"A10-24GB": 570},
         outside=True,
         identity=(("169.254.169.254/32", 80),),
