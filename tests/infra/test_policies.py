@@ -319,6 +319,11 @@ def test_no_latest_image(image: str, moving: bool) -> None:
 )
 def test_residency(place: str, bounds: Bounds, said: str | None) -> None:
     pool = resource("gcp:container/nodePool:NodePool", location=place)
-    for found in (failed(pool, bounds=bounds), failed(region=place, bounds=bounds)):
+    group = resource("aws:eks/nodeGroup:NodeGroup", region=place)
+    for found in (
+        failed(pool, bounds=bounds),
+        failed(group, bounds=bounds),
+        failed(region=place, bounds=bounds),
+    ):
         assert ("residency" in found) == (said is not None)
         assert (said or "") in found.get("residency", "")

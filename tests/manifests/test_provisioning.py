@@ -255,6 +255,7 @@ def test_what_makes_the_nodes_is_asked_for(plans) -> None:
     version = sources()["karpenter-aws"]["version"].removeprefix("v")
     assert f"--version {version}" in command
     assert "settings.clusterName=ml" in command
+    assert "settings.interruptionQueue=ml" in command, "its queue, which the guide names after the cluster"
 
 
 def test_a_gpu_without_a_name_at_google_is_refused(plans) -> None:

@@ -202,7 +202,12 @@ def _nodes(plan: Plan) -> list[Prerequisite]:
     """What makes nodes from the objects that ask for them."""
     nodes = plan.spec.target.nodes
     if nodes.by == "karpenter":
-        chart = msgspec.structs.replace(KARPENTER, values={"settings.clusterName": nodes.cluster or ""})
+        # Karpenter's guide gives the queue the cluster's name; without it spot nodes are taken away unannounced.
+        values = {
+            "settings.clusterName": nodes.cluster or "",
+            "settings.interruptionQueue": nodes.cluster or "",
+        }
+        chart = msgspec.structs.replace(KARPENTER, values=values)
         because = "nodes (NodePool, EC2NodeClass); its IAM roles and queue come first: karpenter.sh/docs"
         return [Prerequisite(name="Karpenter", because=because, commands=(chart.command(),))]
     if nodes.by == "auto_provisioning":
