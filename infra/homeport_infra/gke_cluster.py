@@ -3,9 +3,11 @@
 A ComputeClass needs no switch of the cluster: since GKE 1.33.3-gke.1136000 its own `nodePoolAutoCreation` is enough (GKE's
 documentation, "Configure node pool auto-creation"), and the channel REGULAR is newer (default 1.35.8 in 2026-09).
 
-Nodes have no addresses of their own; the control plane has a public one, for whoever holds credentials. Its network is
-the project's default one. A private control plane, a network of one's own, backups and maintenance windows are the
-cluster owner's.
+Nodes have public addresses, which the network's firewall guards, and so has the control plane, for whoever holds
+credentials. Its network is the project's default one. Nodes without addresses would reach neither an image nor the weights
+before a Cloud NAT is there, nor the control plane the webhooks and metrics of KEDA before a firewall rule is (GKE's
+documentation, "Granting private nodes outbound internet access"; keda-docs issue 384). Those, a private control plane, a
+network of one's own, backups and maintenance windows are the cluster owner's.
 """
 
 import json
@@ -53,7 +55,6 @@ class GkeCluster(pulumi.ComponentResource):
             initial_node_count=1,
             datapath_provider="ADVANCED_DATAPATH",
             networking_mode="VPC_NATIVE",
-            private_cluster_config=container.ClusterPrivateClusterConfigArgs(enable_private_nodes=True),
             workload_identity_config=container.ClusterWorkloadIdentityConfigArgs(
                 workload_pool=project.apply(lambda found: f"{found}.svc.id.goog")
             ),

@@ -449,6 +449,7 @@ def test_a_new_cluster_of_gke_has_a_pool_for_the_system_and_networkpolicies() ->
     assert (cluster["name"], cluster["location"]) == ("ml", "us-central1")
     assert cluster["datapathProvider"] == "ADVANCED_DATAPATH", "or NetworkPolicies are not enforced"
     assert cluster["workloadIdentityConfig"] == {"workloadPool": "my-project.svc.id.goog"}
+    assert "privateClusterConfig" not in cluster, "no image comes to private nodes without a NAT, which is not made"
     system, gpus = sorted(of(found, TOKENS["gke"]), key=lambda one: "guestAccelerators" in one["nodeConfig"])
     assert system["autoscaling"]["totalMinNodeCount"] >= 1
     assert gpus["nodeConfig"]["machineType"] == planned("gke").pools[0].instance_type
