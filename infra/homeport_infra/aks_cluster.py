@@ -69,7 +69,8 @@ class AksCluster(pulumi.ComponentResource):
             resource_name_=args.name,
             resource_group_name=args.resource_group,
             location=args.location or None,
-            dns_prefix=args.name,
+            # A cluster's name may have underscores and 63 characters, the start of a domain name neither.
+            dns_prefix=args.name.replace("_", "-")[:54].rstrip("-"),
             identity=containerservice.ManagedClusterIdentityArgs(type="SystemAssigned"),
             enable_rbac=True,
             api_server_access_profile=containerservice.ManagedClusterAPIServerAccessProfileArgs(

@@ -437,6 +437,14 @@ def test_a_new_cluster_of_aks_has_a_system_pool_and_a_secret_kubeconfig() -> Non
     assert exported["kubeconfig"] == '{"kind": "Config"}'
 
 
+def test_the_domain_of_an_aks_cluster_is_one_whatever_its_name() -> None:
+    name = "ml_" + "a" * 60
+    found, _ = new_cluster("aks", msgspec.structs.replace(SETTINGS["aks"], cluster=name))
+    (cluster,) = of(found, "azure-native:containerservice:ManagedCluster")
+    assert cluster["resourceName"] == name
+    assert re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9-]{0,52}[a-zA-Z0-9]", cluster["dnsPrefix"])
+
+
 def test_a_new_cluster_of_aks_needs_a_resource_group() -> None:
     with pytest.raises(SettingsError, match="needs a resource group"):
         new_cluster("aks", Settings(layers=("cluster",)))
@@ -449,7 +457,9 @@ def test_a_new_cluster_of_gke_has_a_pool_for_the_system_and_networkpolicies() ->
     assert (cluster["name"], cluster["location"]) == ("ml", "us-central1")
     assert cluster["datapathProvider"] == "ADVANCED_DATAPATH", "or NetworkPolicies are not enforced"
     assert cluster["workloadIdentityConfig"] == {"workloadPool": "my-project.svc.id.goog"}
-    assert "privateClusterConfig" not in cluster, "no image comes to private nodes without a NAT, which is not made"
+    assert "privateClusterConfig" not in cluster, (
+        "no image comes to private nodes without a NAT, which is not made"
+    )
     system, gpus = sorted(of(found, TOKENS["gke"]), key=lambda one: "guestAccelerators" in one["nodeConfig"])
     assert system["autoscaling"]["totalMinNodeCount"] >= 1
     assert gpus["nodeConfig"]["machineType"] == planned("gke").pools[0].instance_type
