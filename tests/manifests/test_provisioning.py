@@ -208,6 +208,17 @@ def test_reserved_capacity_comes_first(plans) -> None:
     assert first["reservations"] == {"affinity": "Specific", "specific": [{"name": "h100s"}]}
 
 
+def test_a_reservation_is_of_the_planned_machine_and_of_no_other(plans) -> None:
+    model = {"model": "meta-llama/Llama-3.1-8B-Instruct", "workload": SMALL}
+    nodes = WAYS["gke"] | {"fallbacks": "any", "reservation": "l4s", "zones": ["us-central1-a"]}
+    plan = Planner(Path()).plan(plans.spec("gke", model, target={"nodes": nodes, "region": "us-central1"}))
+    rows = rendered(plan)["ComputeClass"]["spec"]["priorities"]
+    assert len(rows) > 1
+    for row in rows:
+        assert row["location"] == {"zones": ["us-central1-a"]}
+        assert ("reservations" in row) == (row["machineType"] == plan.pools[0].instance_type)
+
+
 def test_fallbacks_become_priorities_in_their_order(plans) -> None:
     model = {"model": "meta-llama/Llama-3.1-8B-Instruct", "workload": SMALL}
     spec = plans.spec("gke", model, target={"nodes": WAYS["gke"] | {"fallbacks": "any"}})

@@ -371,9 +371,9 @@ def _computeclass(v: Any) -> str:
                 _out.append('          - ')
                 _out.append(scalar(zone))
                 _out.append('\n')
-        if v.reservation:
+        if p.reservation:
             _out.append('      reservations:\n        affinity: Specific\n        specific:\n          - name: ')
-            _out.append(scalar(v.reservation))
+            _out.append(scalar(p.reservation))
             _out.append('\n')
     return "".join(_out)
 

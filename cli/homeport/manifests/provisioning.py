@@ -104,6 +104,7 @@ class Priority(Value, frozen=True, kw_only=True):
     accelerator: str
     gpus: int
     disk_gb: int
+    reservation: str | None
     why: str
 
 
@@ -114,7 +115,6 @@ class ComputeClass(Value, frozen=True, kw_only=True):
     node_labels: dict[str, str]
     spot: bool
     zones: tuple[str, ...]
-    reservation: str | None
     priorities: tuple[Priority, ...]
 
 
@@ -328,13 +328,14 @@ def _compute_class(plan: Plan, pool: Pool) -> ComputeClass:
         node_labels=node_labels(plan),
         spot=is_spot(plan),
         zones=nodes.zones or (),
-        reservation=nodes.reservation,
         priorities=tuple(
             Priority(
                 machine_type=kind.instance_type,
                 accelerator=accelerator(plan, kind.instance_type, kind.gpu),
                 gpus=kind.gpus_per_node,
                 disk_gb=disk_gb(plan, pool, kind.gpus_per_node),
+                # A reservation is of one machine type.
+                reservation=nodes.reservation if kind.instance_type == pool.instance_type else None,
                 why=f"{kind.gpus_per_node} x {kind.gpu}"
                 + (", what the plan counts with" if kind.instance_type == pool.instance_type else ""),
             )
