@@ -24,13 +24,13 @@ def endpoint(*args: str, env: dict[str, str] | None = None) -> Iterator[str]:
     process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(400):
+        for _ in range(1200):
             with contextlib.suppress(OSError), urllib.request.urlopen(url + "/health"):
                 break
             assert process.poll() is None
             time.sleep(0.05)
         else:
-            raise AssertionError("the simulator did not start within 20 s")
+            raise AssertionError("the simulator did not start within 60 s")
         yield url
     finally:
         process.kill()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +88,22 @@ class Scaled:
         found = self.bed.json("get", "deployment", MODEL, "-n", self.namespace)
         return int(found["spec"].get("replicas", 1))
 
-    def becomes(self, wanted: int, seconds: float = 40) -> float:
-        """Wait until the Deployment asks for so many; the seconds that it took."""
-        began = time.monotonic()
-        until(lambda: self.replicas() == wanted, seconds, f"{wanted} replicas; {self.why()}", 0.3)
-        return time.monotonic() - began
+    def becomes(self, wanted: int, seconds: float = 90) -> None:
+        """Wait until the Deployment asks for so many."""
+        try:
+            until(lambda: self.replicas() == wanted, seconds, f"{wanted} replicas", 0.3)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; {self.why()}") from None
+
+    def heard(self) -> None:
+        """Wait until Prometheus has asked every target since this was called."""
+        assert self.prometheus is not None
+        running, since = self.prometheus, datetime.now(UTC)
+
+        def scraped() -> bool:
+            return all(datetime.fromisoformat(t["lastScrape"]) > since for t in running.targets())
+
+        until(scraped, 30, "all are scraped")
 
     def stays(self, seconds: float) -> set[int]:
         """All numbers of replicas that the Deployment asks for in that time."""

@@ -54,7 +54,7 @@ class Scene:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert not check or done.returncode == 0, done.stderr

@@ -66,7 +66,7 @@ def prometheus(folder: Path, targets: list[dict[str, Any]]) -> Iterator[Promethe
     )
     running = Prometheus(process, port, file)
     try:
-        until(running.ready, 30, f"Prometheus is ready; {folder / 'log'}")
+        until(running.ready, 90, f"Prometheus is ready; {folder / 'log'}")
         yield running
     finally:
         running.stop()

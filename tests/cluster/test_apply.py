@@ -60,9 +60,19 @@ def state(cluster: Given, text: str) -> dict[str, Any]:
             "generation": generation,
             "labels": meta.get("labels"),
             "ours": [without_time(f) for f in meta["managedFields"] if f["manager"] == "kubectl"],
-            "body": {k: v for k, v in item.items() if k not in ("metadata", "status")},
+            "body": without_binding({k: v for k, v in item.items() if k not in ("metadata", "status")}),
         }
     return objects
+
+
+def without_binding(body: dict[str, Any]) -> dict[str, Any]:
+    """A body without what the controller of volumes writes into its spec at a moment of its own."""
+    spec = dict(body.get("spec", {}))
+    if body["kind"] == "PersistentVolumeClaim":
+        spec.pop("volumeName", None)
+    if body["kind"] == "PersistentVolume" and "claimRef" in spec:
+        spec["claimRef"] = {k: spec["claimRef"].get(k) for k in ("namespace", "name")}
+    return {**body, "spec": spec}
 
 
 def without_time(fields: dict[str, Any]) -> dict[str, Any]:
@@ -116,13 +126,13 @@ def test_pods_are_admitted_where_only_restricted_ones_are(
         return all(sum(pod.startswith(f"{name}-") for pod in pods) >= count for name, count in wanted.items())
 
     try:
-        until(all_there, 30, f"pods of {wanted}", every=0.5)
+        until(all_there, 90, f"pods of {wanted}", every=0.5)
         uids = {pod["metadata"]["uid"] for pod in testbed.pods(namespace)}
         assert apply(testbed, made.text).returncode == 0
-        time.sleep(1)
-        assert {pod["metadata"]["uid"] for pod in testbed.pods(namespace)} == uids, (
-            "a second apply makes none anew"
-        )
+        time.sleep(1)  # what shall not happen has no moment to wait for
+        # Others may have come: an HPA keeps its least number of replicas.
+        after = {pod["metadata"]["uid"] for pod in testbed.pods(namespace)}
+        assert uids <= after, "a second apply makes none anew"
     except TimeoutError as error:
         events = testbed.kubectl("get", "events", "-n", namespace, "--field-selector=type=Warning")
         pytest.fail(f"{error}\n{events}")

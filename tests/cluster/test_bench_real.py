@@ -25,7 +25,7 @@ pytestmark = pytest.mark.cluster
 TTFT_MS, TPOT_MS = 200.0, 30.0
 SERVED = ("--served-model-name", "assistant", "--max-num-seqs", "64", "--kv-cache-tokens", "123456")
 LATENCIES = ("--ttft-ms", str(TTFT_MS), "--tpot-ms", str(TPOT_MS))
-TOLERANCE = 0.25
+TOLERANCE = 0.5
 """A busy machine is late: a sleep of 30 ms takes some ms more. It is never early."""
 
 
@@ -148,4 +148,4 @@ def test_an_interrupt_keeps_what_was_measured_and_leaves_nothing(
     )
     assert "interrupted" in errors
     temporary.rmdir()  # fails where something is left
-    assert running(f"HOMEPORT_TEST_RUN={mark}".encode()) == []
+    wait(lambda: not running(f"HOMEPORT_TEST_RUN={mark}".encode()), 10)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from homeport.cluster import client as client_module
 from homeport.cluster import diff as diff_module
@@ -23,6 +24,7 @@ from homeport.commands.main import run
 from tests.cluster.cutting import Cutter, address, through
 from tests.cluster.scene import Scene, by_title
 from tests.testbed.build import ensure
+from tests.testbed.processes import until
 
 pytestmark = pytest.mark.cluster
 Capture = pytest.CaptureFixture[str]
@@ -51,19 +53,19 @@ def said(capsys: Capture) -> str:
     return err
 
 
-def many(scene: Scene) -> None:
+def many(scene: Scene, models: int = MODELS) -> None:
     """Make the spec one of many models."""
     text = scene.spec.read_text()
     head, model = text.split("models:\n")
     scene.spec.write_text(
-        head + "models:\n" + "".join(model.replace("tiny", f"tiny-{i}") for i in range(MODELS))
+        head + "models:\n" + "".join(model.replace("tiny", f"tiny-{i}") for i in range(models))
     )
 
 
 def test_an_apply_that_the_server_did_not_survive_is_completed_by_the_next(
     testbed: Any, scene: Scene, capsys: Capture, tmp_path: Path
 ) -> None:
-    many(scene)
+    many(scene, 20)  # so many that kubectl is not through before the server is gone
     folder = tmp_path / "manifests"
     assert run(["render", "-f", str(scene.spec), "-o", str(folder)]) == 0
     command = [ensure("kubectl")["kubectl"], "--kubeconfig", scene.kubeconfig]
@@ -74,7 +76,7 @@ def test_an_apply_that_the_server_did_not_survive_is_completed_by_the_next(
         testbed.kill_apiserver()
         try:
             applied += applying.stdout.readlines()
-            assert applying.wait(60) != 0
+            assert applying.wait(120) != 0
             assert scene.diff() == 3
             assert "cannot be reached: it refuses the connection" in said(capsys)
         finally:
@@ -129,7 +131,7 @@ def test_a_server_that_stays_away_is_one_sentence(
         ClusterProblem, match=r"^the API server https://127\.0\.0\.1:\d+ cannot be reached: "
     ) as caught:
         compare(cluster, scene.documents(), scene.namespace)
-    assert 1 < time.monotonic() - began < 10
+    assert 1 < time.monotonic() - began < 30
     assert caught.value.exit_code == 3
 
 
@@ -187,6 +189,7 @@ def as_user(scene: Scene, folder: Path, rules: list[str]) -> Path:
     allow(scene, rules)
     binding = ("create", "rolebinding", "dev", "--role=dev", f"--serviceaccount={scene.namespace}:dev")
     scene.kubectl("-n", scene.namespace, *binding)
+    effective(scene, rules[-1])
     token = scene.kubectl("-n", scene.namespace, "create", "token", "dev").strip()
     file = folder / "dev.yaml"
     file.write_text(scene.kubeconfig.read_text())
@@ -205,6 +208,16 @@ def allow(scene: Scene, rules: list[str]) -> None:
         + "\n".join(rules)
     )
     scene.kubectl("-n", scene.namespace, "apply", "-f", "-", stdin=text)
+
+
+def effective(scene: Scene, rule: str) -> None:
+    """Wait until the API server, which learns of roles in a moment of its own, lets the account do what a rule says."""
+    (said,) = yaml.safe_load(rule)
+    group, resource = said["apiGroups"][-1], said["resources"][0]
+    name = "podmonitors" if resource == "*" and group == "monitoring.coreos.com" else resource
+    what = f"{name.replace('*', 'pods')}{f'.{group}' if group not in ('', '*') else ''}"
+    ask = ("auth", "can-i", said["verbs"][0], what, f"--as=system:serviceaccount:{scene.namespace}:dev")
+    until(lambda: scene.kubectl("-n", scene.namespace, *ask, check=False).strip() == "yes", 60, rule, 0.2)
 
 
 def test_what_rbac_forbids_is_named_and_the_named_rule_allows_it(
@@ -243,6 +256,7 @@ def test_what_rbac_forbids_is_named_and_the_named_rule_allows_it(
     missing = re.search(r"this rule there: (- .*)$", scaler["help"])
     assert missing
     allow(scene, [*rules, missing[1]])
+    effective(scene, missing[1])
     run(arguments)
     again = json.loads(capsys.readouterr().out)
     assert by_title(again)["ScaledObject/tiny"]["state"] == "same"
@@ -277,12 +291,13 @@ def test_a_namespace_that_is_being_deleted_is_said_so(scene: Scene, capsys: Capt
     try:
         scene.namespace = name
         scene.write()
-        for _ in range(20):
-            account = by_title(values(scene, capsys, 1))["ServiceAccount/tiny"]
-            if account["state"] != "missing":
-                break
-            time.sleep(0.5)  # admission learns of the deletion through a watch, which may lag
-        assert account["state"] == "refused"
+
+        def refused() -> dict[str, Any] | None:
+            found = by_title(values(scene, capsys, 1))["ServiceAccount/tiny"]
+            return found if found["state"] == "refused" else None
+
+        account = until(refused, 60, "admission learns of the deletion through a watch, which may lag", 0.5)
+        assert account is not None
         assert account["message"].startswith(f"the namespace {name} is being deleted")
         assert f"kubectl get namespace {name}" in account["help"]
     finally:
@@ -304,8 +319,13 @@ def test_a_quota_without_room_says_how_much(scene: Scene, capsys: Capture) -> No
         "-p",
         counted,
     )
-    service = by_title(values(scene, capsys, 1))["Service/tiny"]
-    assert service["state"] == "refused"
+
+    def refused() -> dict[str, Any] | None:
+        found = by_title(values(scene, capsys, 1))["Service/tiny"]
+        return found if "leaves no room" in (found["message"] or "") else None
+
+    service = until(refused, 60, "admission learns of the quota through a watch, which may lag", 0.5)
+    assert service is not None
     assert service["message"] == (
         f"the quota small leaves no room for the Service 'tiny' in the namespace {scene.namespace}: "
         "it asks for services=1, services=0 is used, the limit is services=0"

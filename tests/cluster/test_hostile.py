@@ -39,7 +39,7 @@ def answering(reply: bytes, *, drip: bool = False) -> Iterator[str]:
         with way, contextlib.suppress(OSError):
             way.recv(65_536)
             way.sendall(reply)
-            for _ in range(200 if drip else 0):
+            for _ in range(1000 if drip else 0):
                 if ended.wait(0.02):
                     return
                 way.sendall(b" ")
@@ -104,7 +104,7 @@ def test_a_prometheus_that_never_ends_is_left(monkeypatch: pytest.MonkeyPatch) -
     endless = answering(b"HTTP/1.1 200 OK\r\n\r\n{", drip=True)
     with endless as url, pytest.raises(PrometheusError, match="not complete"):
         Prometheus(url).query("up")
-    assert time.monotonic() - since < 2
+    assert time.monotonic() - since < 10
 
 
 def test_an_answer_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ def test_an_endpoint_that_never_ends_is_left(monkeypatch: pytest.MonkeyPatch) ->
     endless = answering(b"HTTP/1.1 200 OK\r\n\r\n{", drip=True)
     with endless as url, pytest.raises(EnvironmentProblem, match="not complete"):
         bench_endpoint.ask(url, "chat", registry.release("vllm", None), None)
-    assert time.monotonic() - since < 2
+    assert time.monotonic() - since < 10
 
 
 @pytest.mark.parametrize("key", ["sk-secret\n", "sk-secret\r\nX: y", "sk-secret…"])

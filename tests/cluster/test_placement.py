@@ -83,10 +83,10 @@ def test_servers_stand_on_the_nodes_of_the_plan_and_nowhere_else(
     testbed.add_nodes(*nodes.decoys(made.plan.spec.target.platform))
     apply(testbed, made)
     started = sum(replicas(made, model) for model in made.plan.models)
-    until(lambda: len(servers(testbed, namespace)) >= started, 30, "the pods are made", every=0.5)
+    until(lambda: len(servers(testbed, namespace)) >= started, 90, "the pods are made", every=0.5)
     until(
         lambda: unschedulable(testbed, namespace) == len(servers(testbed, namespace)),
-        30,
+        90,
         "none has a place",
         0.5,
     )
@@ -98,7 +98,7 @@ def test_servers_stand_on_the_nodes_of_the_plan_and_nowhere_else(
         return len(pods) == pods_of(made) and "" not in on(pods)
 
     try:
-        until(placed, 60, "all pods have a node", every=0.5)
+        until(placed, 120, "all pods have a node", every=0.5)
     except TimeoutError as error:
         pytest.fail(f"{error}\n{why(testbed, namespace)}")
     assert on(servers(testbed, namespace)) <= {node.name for node in right}
@@ -153,7 +153,7 @@ def served(testbed: Testbed, namespace: str, spare: int = 0) -> Made:
     )
     apply(testbed, made)
     testbed.wait("deployment/chat", "Available", namespace)
-    until(lambda: len(ready(testbed, namespace)) == 2, 30, "both replicas are ready", every=0.5)
+    until(lambda: len(ready(testbed, namespace)) == 2, 90, "both replicas are ready", every=0.5)
     return made
 
 
@@ -182,7 +182,7 @@ def test_the_same_rollout_with_a_surge_deadlocks(testbed: Testbed, namespace: st
     patch = '{"spec":{"strategy":{"rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"}}}}'
     testbed.kubectl("patch", "deployment", "chat", "-n", namespace, "-p", patch)
     testbed.kubectl("rollout", "restart", "deployment/chat", "-n", namespace)
-    until(lambda: unschedulable(testbed, namespace) == 1, 30, "the new pod finds no room", every=0.5)
+    until(lambda: unschedulable(testbed, namespace) == 1, 90, "the new pod finds no room", every=0.5)
     assert len(ready(testbed, namespace)) == 2
 
 
@@ -192,7 +192,7 @@ def test_a_drain_takes_one_replica_at_a_time(testbed: Testbed, namespace: str) -
     assert made.of("PodDisruptionBudget")
     until(
         lambda: testbed.json("get", "pdb", "chat", "-n", namespace)["status"].get("disruptionsAllowed") == 1,
-        30, "the budget counts two healthy pods", 0.5,
+        90, "the budget counts two healthy pods", 0.5,
     )  # fmt: skip
     drain = ("drain", "--ignore-daemonsets", "--delete-emptydir-data", "--force")
     testbed.kubectl(*drain, "full-1", "--timeout=60s")
@@ -202,7 +202,7 @@ def test_a_drain_takes_one_replica_at_a_time(testbed: Testbed, namespace: str) -
     assert on(ready(testbed, namespace)) == {"full-2"}
     # The first node comes back: its replica becomes ready, and now the second may go.
     testbed.kubectl("uncordon", "full-1")
-    until(lambda: on(ready(testbed, namespace)) == {"full-1", "full-2"}, 60, "two replicas again", 0.5)
+    until(lambda: on(ready(testbed, namespace)) == {"full-1", "full-2"}, 120, "two replicas again", 0.5)
     testbed.kubectl(*drain, "full-2", "--timeout=60s")
     assert on(ready(testbed, namespace)) == {"full-1"}
 
@@ -213,7 +213,7 @@ def test_a_replica_of_two_nodes_is_placed_whole(testbed: Testbed, namespace: str
     testbed.volumes("shared-fast", 1)
     testbed.add_nodes(*nodes.of_plan(made.plan), nodes.cpu())
     apply(testbed, made)
-    until(lambda: len(ready(testbed, namespace)) == 2, 60, "leader and worker are ready", every=0.5)
+    until(lambda: len(ready(testbed, namespace)) == 2, 120, "leader and worker are ready", every=0.5)
     pods = servers(testbed, namespace)
     assert len(on(pods)) == 2
     by_part = {pod["metadata"]["labels"]["app.kubernetes.io/component"]: pod for pod in pods}
@@ -227,5 +227,5 @@ def test_a_replica_of_two_nodes_is_placed_whole(testbed: Testbed, namespace: str
     old = {pod["metadata"]["uid"] for pod in pods}
     until(
         lambda: len(found := ready(testbed, namespace)) == 2 and not old & {p["metadata"]["uid"] for p in found},
-        60, "the whole group is made anew", 0.5,
+        120, "the whole group is made anew", 0.5,
     )  # fmt: skip

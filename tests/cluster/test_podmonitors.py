@@ -89,7 +89,7 @@ def running(bed: Testbed, namespace: str, count: int) -> list[dict[str, Any]]:
         pods = [pod for pod in pods if pod["status"].get("podIP") and pod["status"]["phase"] == "Running"]
         return pods if len(pods) == count else []
 
-    return until(found, 60, f"{count} pods of servers run", 0.5)
+    return until(found, 120, f"{count} pods of servers run", 0.5)
 
 
 def test_every_engines_replicas_are_found_and_the_triggers_read_them(
@@ -115,9 +115,10 @@ def test_every_engines_replicas_are_found_and_the_triggers_read_them(
         config = testbed.scrape_config(namespace, addresses, match=STACK)
         prometheus = testbed.start_prometheus(config)
         try:
-            until(lambda: len(prometheus.targets()) == len(pods), 30, "the pods are found", 0.5)
-            until(lambda: {t["health"] for t in prometheus.targets()} == {"up"}, 30,
-                  f"all are scraped: {prometheus.targets()}", 0.5)  # fmt: skip
+            until(lambda: len(prometheus.targets()) == len(pods), 90, "the pods are found", 0.5)
+            # A target is called up a moment before what it said can be asked for; `up` is stored along with it.
+            up = [({}, float(len(pods)))]
+            until(lambda: prometheus.query("count(up == 1)") == up, 90, "all are scraped", 0.5)
             assert {t["labels"]["pod"] for t in prometheus.targets()} == set(served)
             for engine in ENGINES:
                 numbers = {name: prometheus.query(query) for name, query in queries[engine].items()}
@@ -143,7 +144,7 @@ def test_of_a_group_only_the_leader_is_scraped(testbed: Testbed, namespace: str)
         addresses = {pod["metadata"]["name"]: f"127.0.0.1:{served.port}" for pod in pods}
         prometheus = testbed.start_prometheus(testbed.scrape_config(namespace, addresses, match=STACK))
         try:
-            until(lambda: [t["health"] for t in prometheus.targets()] == ["up"], 30, "one is scraped", 0.5)
+            until(lambda: [t["health"] for t in prometheus.targets()] == ["up"], 90, "one is scraped", 0.5)
             assert [t["labels"]["pod"] for t in prometheus.targets()] == [name]
         finally:
             prometheus.stop()

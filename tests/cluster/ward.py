@@ -165,11 +165,11 @@ class Ward:
         )
         return next(p for p in self.pods() if not placed or p["spec"].get("nodeName"))
 
-    def ill(self, pod: Object, container: Object, phase: str = "Running") -> None:
+    def ill(self, pod: Object, container: Object) -> None:
         """Write the status that a kubelet would: one container's, and that the pod is not ready."""
         name = pod["metadata"]["name"]
         status = {
-            "phase": phase,
+            "phase": "Running",
             "conditions": [
                 {"type": "PodScheduled", "status": "True"},
                 {"type": "Ready", "status": "False", "reason": "ContainersNotReady"},
@@ -244,7 +244,7 @@ class Ward:
         """Run doctor."""
         return diagnose(self.plan, self.cluster, **how)
 
-    def until(self, true: Any, timeout_s: float = 30.0) -> None:
+    def until(self, true: Any, timeout_s: float = 90.0) -> None:
         """Wait until something is so."""
         end = time.monotonic() + timeout_s
         while not true():

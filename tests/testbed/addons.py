@@ -26,10 +26,13 @@ class Prometheus:
     def __init__(self, process: Process, port: int, file: Path) -> None:
         """`file` is its configuration."""
         self.process, self.url, self.file = process, f"http://127.0.0.1:{port}", file
+        self.at: float | None = None
+        """Seconds since the epoch of the moment that queries ask for; None: now."""
 
     def query(self, query: str) -> list[tuple[dict[str, str], float]]:
         """The elements of an instant query: labels and value."""
-        with urlopen(f"{self.url}/api/v1/query?{urlencode({'query': query})}", timeout=10) as reply:
+        asked = {"query": query} | ({} if self.at is None else {"time": f"{self.at:.3f}"})
+        with urlopen(f"{self.url}/api/v1/query?{urlencode(asked)}", timeout=10) as reply:
             data = json.load(reply)["data"]
         return [(one["metric"], float(one["value"][1])) for one in data["result"]]
 
