@@ -2,7 +2,7 @@
 
     python -m tests.testbed.build [NAME …]
 
-builds what is missing. A cold build of everything takes about half an hour on 2 cores and 20 GB of disk while it runs;
+builds what is missing. A cold build of everything takes about 40 minutes on 2 cores and 20 GB of disk while it runs;
 what stays is 1.5 GB in ~/.cache/homeport-testbed (or under $XDG_CACHE_HOME). docs/reference/testbed.md has the times.
 """
 
@@ -285,5 +285,7 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    if unknown := [name for name in sys.argv[1:] if name not in TABLE]:
+        sys.exit(f"testbed: no {', '.join(unknown)}; there are {', '.join(TABLE)}")
     for found_name, found_path in ensure(*sys.argv[1:]).items():
         print(f"{found_name}\t{found_path}")
