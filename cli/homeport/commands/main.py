@@ -192,7 +192,7 @@ def _usage_help(error: click.UsageError) -> str:
 
 def report(error: "HomeportError", out: Output) -> None:
     """Write an error of the library as messages: one for each problem, and what to do next."""
-    from homeport.errors import EnvironmentProblem, NotFoundError, SpecError
+    from homeport.errors import SpecError
 
     if out.debug:
         import traceback
@@ -204,10 +204,7 @@ def report(error: "HomeportError", out: Output) -> None:
         for text in describe(error):
             out.problem(text)
         return
-    if isinstance(error, EnvironmentProblem | NotFoundError):
-        out.error(str(error), help=error.help)
-        return
-    out.error(str(error))
+    out.error(str(error), help=getattr(error, "help", None))
 
 
 def _silence_stdout() -> None:

@@ -13,6 +13,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from tests.infra.double.__main__ import named, serve
 from tests.infra.double.values import changes, plain, wire, written
+from tests.infra.recorder import ANSWERS, COMPUTED
 
 
 class Recorded(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]
@@ -53,7 +54,9 @@ class Recorded(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
 
     def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
         name = named(request.urn)
-        made = wire({"name": name, **plain(request.properties)})
+        # In a preview a provider says nothing of what the cloud will say.
+        said = {} if request.preview else COMPUTED.get(request.urn.split("::")[2].rpartition("$")[2], {})
+        made = wire({"name": name, **plain(request.properties), **said})
         return provider_pb2.CreateResponse(id="" if request.preview else f"recorded/{name}", properties=made)
 
     def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -68,7 +71,10 @@ class Recorded(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return context.abort(grpc.StatusCode.UNIMPLEMENTED, f"no cloud is there to answer {request.tok}")
+        answer = ANSWERS.get(request.tok.rpartition(":")[2])
+        if answer is None:
+            return context.abort(grpc.StatusCode.UNIMPLEMENTED, f"no cloud is there to answer {request.tok}")
+        return provider_pb2.InvokeResponse(**{"return": wire(answer)})
 
     def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802
         return empty_pb2.Empty()
