@@ -349,7 +349,7 @@ def test_a_target_that_is_down(healthy: Case, error: str, advice: str) -> None:
 
 def test_nothing_is_scraped(healthy: Case) -> None:
     fault = only(faults(with_facts(healthy, targets={URL: ()})), "targets")
-    assert fault.what == "Prometheus scrapes none of the 1 ready replicas"
+    assert fault.what == "Prometheus scrapes no replica; 1 is ready"
 
 
 # -- the autoscaler
@@ -378,6 +378,8 @@ def test_keda_s_conditions(healthy: Case, condition: tuple[str, str, str], sever
     assert fault.severity == severity
     assert word in fault.what
     assert fault.evidence == f"{reason}: because"
+    paused = "annotate scaledobject chat autoscaling.keda.sh/paused- "
+    assert (paused if kind == "Paused" else "describe scaledobject chat") in fault.repair[0]
 
 
 def test_a_scaled_object_that_nobody_looked_at(healthy: Case) -> None:

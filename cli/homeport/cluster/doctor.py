@@ -38,6 +38,7 @@ def _prometheus(case: Case) -> Iterator[Finding]:
                 where=way,
                 why="queries and targets were not looked at",
                 evidence=lack.why,
+                advice="see the check reading",
             )
             return
         scales = bool(next(case.rendered("ScaledObject", "HorizontalPodAutoscaler"), None))

@@ -16,6 +16,9 @@ _SELECTOR = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)\{((?:[^{}"]|"(?:\\.|[^"\\])*
 _MATCHER = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:\\.|[^"\\])*)"')
 
 
+SEE = "see the check prometheus"
+
+
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """One query that a trigger asks. `ignores_null` is KEDA's ignoreNullValues; `model` the model that it scales."""
 
@@ -108,6 +111,7 @@ def triggers(case: Case) -> Iterator[Finding]:
             where=url,
             why="without Prometheus, KEDA falls back to a fixed number of replicas",
             evidence=gone.why,
+            advice=SEE,
         )
         asked = [query for query in asked if query.url != url]
     for query in asked:
@@ -122,6 +126,7 @@ def triggers(case: Case) -> Iterator[Finding]:
                 model=query.model,
                 why="without Prometheus, KEDA falls back to a fixed number of replicas",
                 evidence=lack.missing.why,
+                advice=lack.missing.advice or SEE,
             )
             continue
         yield from _judge(case, query, elements)
@@ -205,6 +210,8 @@ def _plausible(
                 what=f"the KV cache's use is {value:g}, more than all of it",
                 why="the share goes from 0 to 1: a sum over ranks or replicas counts it several times",
                 evidence=query.text,
+                advice="take max by (pod) before the sum, as the rendered query does",
+                repair=(f"homeport diff -f {case.file}",),
             )
             return
     if model is not None and query.threshold and value > query.threshold * model.replicas_max:
@@ -275,7 +282,7 @@ def targets(case: Case) -> Iterator[Finding]:
             yield Finding(
                 check="targets",
                 severity="error",
-                what=f"Prometheus scrapes none of the {ready} ready replicas",
+                what=f"Prometheus scrapes no replica; {ready} {'is' if ready == 1 else 'are'} ready",
                 where=where,
                 model=model.spec.name,
                 why="the autoscaler reads 0, and status shows nothing",

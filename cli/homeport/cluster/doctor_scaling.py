@@ -10,12 +10,13 @@ from homeport.text import counted
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True):
-    """What a condition's reason means."""
+    """What a condition's reason means. `repair` has places for the namespace and the name (empty: look at the object)."""
 
     severity: Severity
     what: str
     why: str
     advice: str = ""
+    repair: str = ""
 
 
 # Type, status and reason -> meaning. From KEDA 2.21 (controllers/keda, pkg/scaling/executor, pkg/fallback).
@@ -65,6 +66,8 @@ SCALED_OBJECT: dict[tuple[str, str, str], Word] = {
         severity="warning",
         what="autoscaling is paused",
         why="somebody set the annotation autoscaling.keda.sh/paused (or paused-replicas)",
+        repair="kubectl --namespace {space} annotate scaledobject {name} autoscaling.keda.sh/paused- "
+        "autoscaling.keda.sh/paused-replicas-",
     ),
 }
 
@@ -147,7 +150,7 @@ def scaled_objects(case: Case) -> Iterator[Finding]:
                 )
             if word is not None:
                 faults += 1
-                yield _translated(finding, word, condition, _describe(case, "scaledobject", name))
+                yield _translated(case, finding, word, condition, ("scaledobject", name))
         if not conditions:
             yield finding(
                 severity="error",
@@ -189,7 +192,7 @@ def _autoscaler(case: Case, hpa: Object, finding: Callable[..., Finding]) -> Ite
         word = AUTOSCALER.get((condition["type"], condition.get("reason", "")))
         if condition["status"] == "False" and word is not None:
             faults += 1
-            yield _translated(finding, word, condition, _describe(case, "hpa", hpa["metadata"]["name"]))
+            yield _translated(case, finding, word, condition, ("hpa", hpa["metadata"]["name"]))
         if (
             condition["type"] == "ScalingLimited"
             and condition["status"] == "True"
@@ -209,19 +212,19 @@ def _autoscaler(case: Case, hpa: Object, finding: Callable[..., Finding]) -> Ite
         yield finding(severity="ok", what=f"the HPA works: {counted(current, 'replica')}, {desired} wanted")
 
 
-def _translated(finding: Callable[..., Finding], word: Word, condition: Object, repair: str) -> Finding:
+def _translated(
+    case: Case, finding: Callable[..., Finding], word: Word, condition: Object, item: tuple[str, str]
+) -> Finding:
+    kind, name = item
+    look = f"kubectl --namespace {case.facts.namespace} describe {kind} {name}"
     return finding(
         severity=word.severity,
         what=word.what,
         why=word.why,
         advice=word.advice,
         evidence=f"{condition.get('reason', '')}: {condition.get('message', '')}".strip(": "),
-        repair=(repair,),
+        repair=(word.repair.format(space=case.facts.namespace, name=name) or look,),
     )
-
-
-def _describe(case: Case, kind: str, name: str) -> str:
-    return f"kubectl --namespace {case.facts.namespace} describe {kind} {name}"
 
 
 CHECKS: dict[str, Check] = {"scaled-object": scaled_objects, "hpa": autoscalers}
