@@ -115,6 +115,18 @@ TABLE: dict[str, Program | Folder] = {
             source="sigs.k8s.io/gateway-api",
             folder="config/crd/standard",
         ),
+        Folder(
+            name="karpenter-aws-crds",
+            module="karpenter-aws",
+            source="github.com/aws/karpenter-provider-aws",
+            folder="pkg/apis/crds",
+        ),
+        Folder(
+            name="karpenter-azure-crds",
+            module="karpenter-azure",
+            source="github.com/Azure/karpenter-provider-azure",
+            folder="pkg/apis/crds",
+        ),
         Program(
             name="prometheus-adapter",
             module="prometheus-adapter",
