@@ -1,6 +1,7 @@
 """The life of a stack on a real engine, state and API server: up, update, drift, replace, destroy, two stacks."""
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +50,12 @@ def test_a_stack_lives(engine: Engine, bed: Testbed, name: str) -> None:
     assert any(line.get("resource") == f"Deployment {name}/tiny" for line in lines[:-1])
     assert lines[-1]["event"] == "answer"
     assert lines[-1]["bill"]["because"] == ["tiny: new, 1 replica"]
-    assert "created Deployment" in engine.run("up", "-f", spec, "--yes")
+    table = engine.run("preview", "-f", spec)
+    assert f"stack dev: {len(re.findall('^new ', table, re.M))} to create\n" in table
+    made = engine.run("up", "-f", spec, "--yes")
+    assert "created Deployment" in made
+    assert f"next: homeport status -f {spec}\n" in made
+    assert f"reach tiny: `kubectl --namespace {name} port-forward service/tiny 8000:80`" in made
     assert bed.json("get", "deployment", "tiny", "-n", name)["status"]["readyReplicas"] == 1
 
     again = engine.answer("up", "-f", spec, "--yes")
@@ -71,6 +77,11 @@ def test_a_stack_lives(engine: Engine, bed: Testbed, name: str) -> None:
         bed.json("get", "service", "tiny", "-n", name)["metadata"]["labels"]["app.kubernetes.io/part-of"]
         != "mine"
     )
+
+    bed.kubectl("delete", "service", "tiny", "-n", name)
+    assert f"removed by others: Service {name}/tiny" in engine.run("preview", "-f", spec, "--refresh")
+    engine.run("up", "-f", spec, "--yes", "--refresh")
+    assert bed.json("get", "service", "tiny", "-n", name)["spec"]["ports"][0]["port"] == 80
 
     spec = str(engine.spec(name, image="vllm/vllm-openai-cpu:v0.11.1"))
     text = engine.run("preview", "-f", spec)
@@ -139,6 +150,30 @@ def test_the_preview_says_of_each_change_what_it_does(engine: Engine, bed: Testb
     assert model["away_s"] > 0
     renamed = steps(text.replace("name: tiny", "name: small"))["Deployment"]
     assert renamed["change"] in ("new", "removed")
+
+
+def test_a_part_of_a_stack_leaves_the_bill_to_the_whole(engine: Engine, bed: Testbed, name: str) -> None:
+    text = engine.spec(name).read_text()
+    (model,) = re.findall(r"  - name: tiny\n(?:    .*\n)+", text)
+    spec = engine.folder / "two.yaml"
+    spec.write_text(text.replace(model, model + model.replace("tiny", "small")))
+    part = ("-f", str(spec), "--only", "tiny")
+    assert "of the whole spec, though only tiny would be deployed" in engine.run("preview", *part)
+    first = engine.answer("up", *part, "--yes")
+    assert set(first["outputs"]) == {"tinyEndpoint"}
+    assert first["bill"] is None
+    assert bed.json("get", "deployment", "-n", name)["items"][0]["metadata"]["name"] == "tiny"
+    whole = engine.answer("preview", "-f", str(spec))
+    assert whole["bill"]["because"] == ["tiny: new, 1 replica", "small: new, 1 replica"]
+    changes = whole["stack"]["changes"]
+    assert changes["create"] == changes["same"] - 1, "the other half: the namespace is of both"
+
+    engine.run("up", "-f", str(spec), "--yes")
+    spec.write_text(spec.read_text().replace("max: 1}", "max: 2}").replace("min: 1", "min: 2"))
+    said = engine.run("up", *part, "--yes")
+    assert "only tiny was deployed: the stack's bill stays as it was" in said
+    because = engine.answer("preview", "-f", str(spec))["bill"]["because"]
+    assert because == ["tiny: 1 → 2 replicas", "small: 1 → 2 replicas"]
 
 
 def test_two_stacks_do_not_touch_each_other(engine: Engine, bed: Testbed, name: str) -> None:
