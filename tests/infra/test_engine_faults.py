@@ -86,6 +86,21 @@ def test_ctrl_c_keeps_the_state_and_the_same_command_goes_on(engine: Engine, bed
     completes(engine, bed, spec, name)
 
 
+def test_a_second_ctrl_c_stops_at_once_and_the_same_command_goes_on(
+    engine: Engine, bed: Testbed, name: str
+) -> None:
+    spec = str(engine.spec(name))
+    process = engine.start("up", "-f", spec, "--yes")
+    in_the_middle(bed, name)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    assert "the same command goes on from there" in finish(process, 130)
+    assert time.monotonic() - started < 30, "a Deployment without a node is waited for ten minutes"
+    completes(engine, bed, spec, name)
+
+
 def test_an_api_server_that_dies_in_the_middle(engine: Engine, bed: Testbed, name: str) -> None:
     spec = str(engine.spec(name))
     process = engine.start("up", "-f", spec, "--yes")
