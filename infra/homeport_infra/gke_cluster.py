@@ -3,14 +3,13 @@
 A ComputeClass needs no switch of the cluster: since GKE 1.33.3-gke.1136000 its own `nodePoolAutoCreation` is enough (GKE's
 documentation, "Configure node pool auto-creation"), and the channel REGULAR is newer (default 1.35.8 in 2026-09).
 
-Nodes have public addresses, which the network's firewall guards, and so has the control plane, for whoever holds
-credentials. Its network is the project's default one. Nodes without addresses would reach neither an image nor the weights
-before a Cloud NAT is there, nor the control plane the webhooks and metrics of KEDA before a firewall rule is (GKE's
-documentation, "Granting private nodes outbound internet access"; keda-docs issue 384). Those, a private control plane, a
-network of one's own, backups and maintenance windows are the cluster owner's.
+Nodes have no addresses of their own, and reach images and weights through a Cloud NAT; the control plane has a public
+address, for whoever holds credentials. Its network is the project's default one, without a NAT of its own in that region. A
+private control plane, a network of one's own, backups and maintenance windows are the cluster owner's.
 """
 
 import json
+import re
 
 import pulumi
 
@@ -18,6 +17,10 @@ from homeport.errors import MissingExtra
 
 SYSTEM_MACHINE = "e2-standard-4"
 """What runs beside the models: KEDA, Prometheus and the cluster's own pods (an assumption)."""
+
+
+NETWORK = "default"
+"""The network that a project of Google Cloud comes with."""
 
 
 class GkeClusterArgs:
@@ -41,7 +44,7 @@ class GkeCluster(pulumi.ComponentResource):
         """Register the cluster and its pool. Raises MissingExtra without `homeport[gcp]`."""
         super().__init__("homeport:index:GkeCluster", name, None, opts)
         try:
-            from pulumi_gcp import container, organizations
+            from pulumi_gcp import compute, container, organizations
         except ImportError as error:
             raise MissingExtra("up --create-cluster", "gcp") from error
 
@@ -50,11 +53,13 @@ class GkeCluster(pulumi.ComponentResource):
             name,
             name=args.name,
             location=args.location,
+            network=NETWORK,
             # The pool that comes with a cluster cannot be changed later: it goes, and another one comes.
             remove_default_node_pool=True,
             initial_node_count=1,
             datapath_provider="ADVANCED_DATAPATH",
             networking_mode="VPC_NATIVE",
+            private_cluster_config=container.ClusterPrivateClusterConfigArgs(enable_private_nodes=True),
             workload_identity_config=container.ClusterWorkloadIdentityConfigArgs(
                 workload_pool=project.apply(lambda found: f"{found}.svc.id.goog")
             ),
@@ -62,6 +67,19 @@ class GkeCluster(pulumi.ComponentResource):
             # `destroy` takes back what `up` made; the provider refuses by default.
             deletion_protection=False,
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["initialNodeCount"]),
+        )
+        # Without it no image comes to nodes that have no addresses (GKE's documentation, "Granting private nodes outbound
+        # internet access").
+        region = pulumi.Output.from_input(args.location).apply(region_of)
+        child = pulumi.ResourceOptions(parent=self)
+        router = compute.Router(f"{name}-router", network=NETWORK, region=region, opts=child)
+        compute.RouterNat(
+            f"{name}-nat",
+            router=router.name,
+            region=region,
+            nat_ip_allocate_option="AUTO_ONLY",
+            source_subnetwork_ip_ranges_to_nat="ALL_SUBNETWORKS_ALL_IP_RANGES",
+            opts=child,
         )
         container.NodePool(
             f"{name}-system",
@@ -84,6 +102,11 @@ class GkeCluster(pulumi.ComponentResource):
             args.name, cluster.endpoint, cluster.master_auth.cluster_ca_certificate
         ).apply(lambda found: kubeconfig(*found))
         self.register_outputs({"kubeconfig": self.kubeconfig})
+
+
+def region_of(location: str) -> str:
+    """The region of a location, which is one or a zone of one: us-central1 of us-central1-a."""
+    return re.sub(r"-[a-z]$", "", location)
 
 
 def kubeconfig(name: str, endpoint: str, certificate: str) -> str:

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 pytest.importorskip("pulumi")
-pytest.importorskip("pulumi_gcp")
 with warnings.catch_warnings():
-    # The package is loaded when it is first used, and warns of classes of its own that are deprecated.
+    # The packages are loaded when they are first used, and warn of classes of their own that are deprecated.
     warnings.simplefilter("ignore", DeprecationWarning)
+    assert pytest.importorskip("pulumi_gcp").compute.Router
     assert pytest.importorskip("pulumi_aws").ec2.LaunchTemplate
     pytest.importorskip("pulumi_eks")
 pytest.importorskip("pulumi_azure_native")
@@ -457,13 +457,24 @@ def test_a_new_cluster_of_gke_has_a_pool_for_the_system_and_networkpolicies() ->
     assert (cluster["name"], cluster["location"]) == ("ml", "us-central1")
     assert cluster["datapathProvider"] == "ADVANCED_DATAPATH", "or NetworkPolicies are not enforced"
     assert cluster["workloadIdentityConfig"] == {"workloadPool": "my-project.svc.id.goog"}
-    assert "privateClusterConfig" not in cluster, (
-        "no image comes to private nodes without a NAT, which is not made"
-    )
+    assert cluster["privateClusterConfig"] == {"enablePrivateNodes": True}
+    (router,) = of(found, "gcp:compute/router:Router")
+    assert router["network"] == cluster["network"]
+    (nat,) = of(found, "gcp:compute/routerNat:RouterNat")
+    assert nat["region"] == router["region"] == "us-central1"
+    all_of_them = "ALL_SUBNETWORKS_ALL_IP_RANGES"
+    assert nat["sourceSubnetworkIpRangesToNat"] == all_of_them, "or no image comes to private nodes"
     system, gpus = sorted(of(found, TOKENS["gke"]), key=lambda one: "guestAccelerators" in one["nodeConfig"])
     assert system["autoscaling"]["totalMinNodeCount"] >= 1
     assert gpus["nodeConfig"]["machineType"] == planned("gke").pools[0].instance_type
     assert "gke-gcloud-auth-plugin" in exported["kubeconfig"]
+
+
+def test_the_nat_of_a_zones_cluster_is_its_regions() -> None:
+    settings = msgspec.structs.replace(SETTINGS["gke"], location="us-central1-a")
+    found, _ = new_cluster("gke", settings)
+    assert of(found, "gcp:container/cluster:Cluster")[0]["location"] == "us-central1-a"
+    assert of(found, "gcp:compute/routerNat:RouterNat")[0]["region"] == "us-central1"
 
 
 # How a new cluster's nodes come, and the objects that ask for them.

@@ -16,6 +16,8 @@ from tests.infra.recorder import Registered
 CLASSES = {
     "gcp:container/cluster:Cluster": ("pulumi_gcp.container.cluster", "ClusterArgs"),
     "gcp:container/nodePool:NodePool": ("pulumi_gcp.container.node_pool", "NodePoolArgs"),
+    "gcp:compute/router:Router": ("pulumi_gcp.compute.router", "RouterArgs"),
+    "gcp:compute/routerNat:RouterNat": ("pulumi_gcp.compute.router_nat", "RouterNatArgs"),
     "aws:eks/cluster:Cluster": ("pulumi_aws.eks.cluster", "ClusterArgs"),
     "aws:eks/nodeGroup:NodeGroup": ("pulumi_aws.eks.node_group", "NodeGroupArgs"),
     "aws:ec2/launchTemplate:LaunchTemplate": ("pulumi_aws.ec2.launch_template", "LaunchTemplateArgs"),
