@@ -81,7 +81,7 @@ def run(request: Request, plan: Plan, settings: Settings, listen: Callable[[Even
     _reachable(request, plan, settings, recorder)
     env = state.environment(request.operation, request.backend)
     backend = env["PULUMI_BACKEND_URL"]
-    wrong: list[HomeportError] = []
+    wrong = recorder.wrong
     before: dict[str, Any] = {}
 
     def program() -> None:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import msgspec
 from pulumi.automation import events
 
+from homeport.errors import HomeportError
+
 Verb = Literal["create", "update", "replace", "delete", "same", "read", "refresh", "import"]
 VERBS: dict[str, Verb] = {
     "create": "create",
@@ -86,6 +88,8 @@ class Recorder:
         self._status: dict[str, str] = {}
         self.drifted: list[Step] = []
         self.errors: list[str] = []
+        self.wrong: list[HomeportError] = []
+        """What the program raised: whoever runs it says that at the end, so the engine's own two sentences are left out."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -137,6 +141,8 @@ class Recorder:
             if step is not None and self._status.get(step.urn) != text:
                 self._status[step.urn] = text
                 self._listen(Event(event="message", time=at, step=step, severity=STATUS, text=text))
+            return
+        if any(str(one) in text for one in self.wrong):
             return
         if found.severity == "error":
             self.errors.append(text)
