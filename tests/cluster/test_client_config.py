@@ -52,7 +52,7 @@ def test_the_named_file_goes_over_the_variable_and_that_over_the_home(
         "KUBECONFIG", f"{tmp_path / 'none'}:{first}:{kubeconfig(tmp_path / 'second', 'http://b:1')}"
     )
     found = access(None, None)
-    assert (found.server, found.context, found.namespace) == ("http://first:1", "here", "ns")
+    assert (found.server, found.context) == ("http://first:1", "here")
     assert access(kubeconfig(tmp_path / "named", "http://named:1"), None).server == "http://named:1"
 
 

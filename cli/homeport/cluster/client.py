@@ -38,11 +38,6 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     plural: str
     namespaced: bool
 
-    @property
-    def group(self) -> str:
-        """The API group; empty for the core."""
-        return self.api_version.rpartition("/")[0]
-
 
 class Cluster:
     """One API server, as one user. Safe to use from several threads.
@@ -57,7 +52,6 @@ class Cluster:
 
         self.server = way.server
         self.context = way.context
-        self.namespace = way.namespace
         self.patience_s = patience_s
         try:
             self._pool = Pool(way.settings, way.plugin)

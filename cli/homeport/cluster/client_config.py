@@ -28,7 +28,6 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 
     server: str
     context: str
-    namespace: str
     settings: Any
     plugin: str = ""
     """The command that gives the credentials; empty where the kubeconfig names none."""
@@ -77,7 +76,6 @@ def access(kubeconfig: Path | None, context: str | None) -> Access:
     return Access(
         server=shown(str(settings.host)),
         context=name,
-        namespace=entry.get("namespace") or "default",
         settings=settings,
         plugin=plugin,
         files=private,
@@ -116,11 +114,7 @@ def _in_pod(settings: Any, context: str | None) -> Access:
             config.load_incluster_config(client_configuration=settings)
         except config.ConfigException as error:
             raise KubeconfigProblem(f"the pod's service account cannot be used: {error}") from None
-        own = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-        namespace = own.read_text().strip() if own.is_file() else "default"
-        return Access(
-            server=shown(str(settings.host)), context="in-cluster", namespace=namespace, settings=settings
-        )
+        return Access(server=shown(str(settings.host)), context="in-cluster", settings=settings)
     raise KubeconfigProblem(
         "no kubeconfig: there is no ~/.kube/config, and KUBECONFIG is not set",
         help="give --kubeconfig FILE, or let your cloud's CLI write one "
