@@ -1,6 +1,7 @@
 """What holds for every test: which ones run, and how Hypothesis looks for examples."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,10 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
 )
 settings.load_profile("default")
+
+# A shell starts what runs in its background with SIGINT ignored, and every process of a test would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LEFT_OUT = {
     "cluster": "tests against a real control plane: uv run pytest -m cluster",
