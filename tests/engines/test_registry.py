@@ -70,7 +70,7 @@ def test_serving_imports_only_the_engine_that_serves() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(re.findall(r"homeport\.engines\.(\w+)", done.stdout))
-    assert loaded == {"registry", "types", "vllm", "common"}
+    assert loaded == {"registry", "types", "requests", "vllm", "common"}
 
 
 def test_data_files_are_read_once() -> None:
