@@ -1,12 +1,13 @@
 """What a preview says beside the changes, without an engine."""
 
+import json
 from typing import Any
 
 import msgspec
 import pytest
 
 from homeport.commands.clusters import ClusterOptions
-from homeport.commands.deploy_view import FEW, changes_text, next_steps, stand_ins
+from homeport.commands.deploy_view import FEW, changes_text, next_steps, result, stand_ins
 from homeport.commands.output import Output
 from homeport.planning.plan import Planner
 from homeport.planning.types import Plan
@@ -132,3 +133,19 @@ def test_a_run_of_a_part_does_not_call_the_bill_its_own() -> None:
     said = "of the whole spec, though only assistant would be deployed"
     assert said in changes_text(out, plan, compared, outcome(only=("assistant",)))
     assert said not in changes_text(out, plan, compared, outcome())
+
+
+def test_a_part_is_not_given_the_bill_of_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = planned(explore=False)
+    part = outcome(only=("assistant",), before={"usdPerMonth": 1.0}, changes={"create": 2})
+    result(Output(), "up", plan, Settings(), part, "table")
+    said = capsys.readouterr().err
+    assert "stack dev: 2 created" in said
+    assert "only assistant was deployed: the stack's bill stays as it was" in said
+    assert "/month" not in said
+    result(Output(), "up", plan, Settings(), part, "json")
+    assert json.loads(capsys.readouterr().out)["bill"] is None
+    result(Output(), "destroy", plan, Settings(), part, "table")
+    assert "hold the bill from before, until an `up` of the whole stack" in capsys.readouterr().err
+    result(Output(), "up", plan, Settings(), outcome(), "table")
+    assert "/month" in capsys.readouterr().err
