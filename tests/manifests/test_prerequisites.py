@@ -177,12 +177,12 @@ def test_where_all_is_well_nothing_is_said(plans) -> None:
             {"model": "Qwen/Qwen3-14B"},
             "unknown (45 GiB assumed): give the pool disks of 150 GB or",
         ),
-        # No weights on the disk, and still too much for 20 GB.
+        # No request counts an image, and the node has it on its disk all the same.
         (
             "eks",
             {"weights": {"source": "oci", "image": "a/b"}},
-            "each pod asks for 20 GiB of its node's disk, 2 of them may share a node, and a node of eks offers about 17 GiB "
-            "with its default disk of 20 GB: give the pool disks of 100 GB (diskSize)",
+            "each pod asks for 20 GiB of its node's disk, 2 of them may share a node, its weights' image takes 158 GiB more, "
+            "and a node of eks offers about 17 GiB with its default disk of 20 GB: give the pool disks of 250 GB (diskSize)",
         ),
     ],
 )

@@ -286,3 +286,81 @@ def test_a_pools_name_is_a_label_that_keeps_pools_apart(plans, platform: str, sp
 
     assert re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,61}[a-z0-9]", name(space))
     assert name(space) != name(space[:-1] + "z")
+
+
+def test_pods_stay_on_nodes_of_their_own_pool(plans) -> None:
+    """Karpenter takes the first pool whose machines a pod accepts; another's limit counts that pool's models only."""
+    models: tuple[dict[str, Any], ...] = (
+        {"name": "small", "model": "google/gemma-3-12b-it", "workload": SMALL},
+        {"name": "large", "model": "Qwen/Qwen3-32B", "workload": SMALL},
+    )
+    spec = plans.spec("eks", *models, target={"nodes": WAYS["eks"] | {"fallbacks": "any"}})
+    plan = Planner(Path()).plan(spec)
+    small, large = plan.models
+    assert small.nodes is not None
+    assert large.nodes is not None
+    assert set(small.nodes.instance_types) & set(large.nodes.instance_types), "some machines suit both"
+    made = [load(d.text) for d in documents(plan)]
+    of = {d["metadata"]["name"]: d for d in made if d["kind"] == "NodePool"}
+    for model in plan.models:
+        (own,) = (p for p in plan.pools if model.spec.name in p.models)
+        (server,) = (
+            d for d in made if d["kind"] == "Deployment" and d["metadata"]["name"] == model.spec.name
+        )
+        name = server["spec"]["template"]["spec"]["nodeSelector"]["karpenter.sh/nodepool"]
+        assert name == provisioning.pool_name(plan, own)
+        assert name in of
+
+
+def test_the_disk_holds_the_mixture_that_requests_most(plans) -> None:
+    """One pod of a model that asks for much beside several of another: more than either fills a node with."""
+    spec = plans.spec(
+        "eks",
+        {"name": "many", "replicas": {"min": 1, "max": 6}, "weights": {"size_gib": 50}},
+        {"name": "one", "replicas": {"min": 1, "max": 1}, "weights": {"size_gib": 150}},
+        target={"nodes": WAYS["eks"]},
+    )
+    plan = plans.plan(spec, gpus_per_replica=1)
+    (pool,) = plan.pools
+    asked = {
+        d.model: int(
+            load(d.text)["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"][
+                "ephemeral-storage"
+            ].removesuffix("Gi")
+        )
+        for d in documents(plan)
+        if d.kind == "Deployment"
+    }
+    assert pool.gpus_per_node >= 7
+    offered = disks.offered_gib("eks", provisioning.disk_gb(plan, pool))
+    assert offered >= 6 * asked["many"] + asked["one"] + disks.IMAGE_GIB
+
+
+@pytest.mark.parametrize("platform", ["eks", "aks", "gke"])
+def test_the_disk_holds_weights_that_come_as_an_image(plans, platform: str) -> None:
+    """No pod requests the disk that an image takes, and every node that mounts it has it there."""
+    source = {"source": "oci", "image": "registry.example.com/llama:v1"}
+    spec = plans.spec(platform, {"weights": source}, target={"nodes": WAYS[platform]})
+    plan = plans.plan(spec)
+    (pool,), (model,) = plan.pools, plan.models
+    asked = pod(plan)["containers"][0]["resources"]["requests"]["ephemeral-storage"].removesuffix("Gi")
+    held = model.source.weight_bytes / 2**30
+    pods_a_node = pool.gpus_per_node // model.gpus_per_replica
+    offered = disks.offered_gib(platform, provisioning.disk_gb(plan, pool))
+    assert offered >= int(asked) * min(pods_a_node, model.replicas_max) + held
+
+
+def test_the_disk_holds_the_images_of_every_engine(plans) -> None:
+    def size(*engines: str) -> int:
+        rows = [
+            {"name": f"m{number}", "engine": engine, "replicas": {"min": 1, "max": 1}}
+            for number, engine in enumerate(engines)
+        ]
+        plan = plans.plan(plans.spec("eks", *rows, target={"nodes": WAYS["eks"]}))
+        (pool,) = plan.pools
+        return provisioning.disk_gb(plan, pool)
+
+    alike, apart = size("vllm", "vllm"), size("vllm", "sglang")
+    assert (
+        disks.offered_gib("eks", apart) >= disks.offered_gib("eks", alike - disks.STEP_GB) + disks.IMAGE_GIB
+    )

@@ -98,9 +98,10 @@ def _of_disk(model: ModelPlan, server: Server, where: Platform) -> Iterator[str]
     a_pod = model.gpus_per_replica // model.nodes_per_replica
     fit = model.nodes.gpus_per_node // a_pod if model.nodes and a_pod else 1
     count = max(1, min(fit, model.replicas_max * model.nodes_per_replica))
+    more = sum(weights.on_image(model).values())
     usual = disks.DEFAULTS.get(where.name)
     offered = disks.offered_gib(where.name, usual.size_gb) if usual else disks.ASSUMED_GIB
-    if asked * count <= offered:
+    if asked * count + more <= offered:
         return
     held = next(
         (v.size_gib for v in delivery.volumes if v.kind == "disk" and v.name in weights.CHECKPOINT), None
@@ -108,11 +109,12 @@ def _of_disk(model: ModelPlan, server: Server, where: Platform) -> Iterator[str]
     says = f"each pod asks for {asked} GiB of its node's disk"
     says += f" ({held} of them for the weights)" if held else ""
     says += f", {count} of them may share a node" if count > 1 else ""
+    says += f", its weights' image takes {more} GiB more" if more else ""
     if usual:
         says += f", and a node of {where.name} offers about {offered:.0f} GiB with its default disk of {usual.size_gb} GB"
     else:
         says += f", and what a node offers is unknown ({offered:.0f} GiB assumed)"
-    says += f": give the pool disks of {disks.enough_gb(where.name, asked * count)} GB"
+    says += f": give the pool disks of {disks.enough_gb(where.name, asked * count, more)} GB"
     says += f" ({usual.flag})" if usual else ""
     says += " or local SSDs for ephemeral storage"
     # Off the disk go the weights only.

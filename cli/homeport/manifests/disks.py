@@ -42,10 +42,13 @@ def offered_gib(platform: str, size_gb: int) -> float:
     return 0.9 * size_gb - 1
 
 
-def enough_gb(platform: str, wanted_gib: float) -> int:
-    """The smallest disk, in steps of STEP_GB, that offers so much beside the system and an engine's image."""
-    # What GKE reserves is meant for these.
-    beside = 0 if platform == "gke" else IMAGE_GIB
+def enough_gb(platform: str, wanted_gib: float, more_gib: float = 0) -> int:
+    """The smallest disk, in steps of STEP_GB, that offers so much beside the system and an engine's image.
+
+    `more_gib` is what else lies on it that no request counts, GiB.
+    """
+    # What GKE reserves is meant for the system and an image.
+    beside = more_gib + (0 if platform == "gke" else IMAGE_GIB)
     size = STEP_GB * math.ceil(wanted_gib / STEP_GB)
     while offered_gib(platform, size) < wanted_gib + beside:
         size += STEP_GB

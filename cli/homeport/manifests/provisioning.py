@@ -138,15 +138,18 @@ def objects(plan: Plan) -> Iterator[tuple[str, Made]]:
 
 
 def where(plan: Plan) -> Platform:
-    """The platform of the plan; with ComputeClasses, pods choose nodes by class, and the class says what is spot."""
+    """The platform of the plan, with what makes its nodes: a ComputeClass also says what is spot."""
     from msgspec import structs
 
-    found = platform(plan.spec.target.platform)
-    if plan.spec.target.nodes.by != "compute_class":
+    found, by = platform(plan.spec.target.platform), plan.spec.target.nodes.by
+    if by not in ("karpenter", "auto_provisioning", "compute_class"):
         return found
+    names = {pool.instance_type or "": pool_name(plan, pool) for pool in pools.made(plan)}
+    if by != "compute_class":
+        return structs.replace(found, node_pools=names)
     return structs.replace(
         found,
-        classes={pool.instance_type or "": pool_name(plan, pool) for pool in pools.made(plan)},
+        classes=names,
         spot_labels=(),
         # GKE taints the nodes of a class with its name
         taints=(*found.taints, Toleration(key=COMPUTE_CLASS)),
@@ -171,21 +174,32 @@ def pool_name(plan: Plan, pool: Pool) -> str:
 
 
 def disk_gb(plan: Plan, pool: Pool, gpus_per_node: int | None = None) -> int:
-    """Disk of a pool's nodes, GB as the platform counts: the system, images, and what the pods of a full node request."""
+    """Disk of a pool's nodes, GB as the platform counts: the system, images, and what the pods of a full node request.
+
+    A node may hold pods of several models, so it is sized for the mixture that requests most, for the image of each
+    engine, and for the weights that come as images: those no request counts.
+    """
     from homeport.engines import registry
 
-    asked = 0.0
     on = platform(plan.spec.target.platform)
+    size = gpus_per_node or pool.gpus_per_node
+    asked = [0] * (size + 1)
+    """Most GiB that pods on at most so many GPUs request."""
+    images: set[str] = set()
+    weights_gib: dict[str, int] = {}
     for model in pools.members(plan, pool):
         server = registry.server(model.engine, model.launch)
         delivery = weights.delivery(model, server, on, "", "", model.image)
         delivery = weights.together(delivery, weights.adapters(model, model.image))
         a_pod = model.gpus_per_replica // model.nodes_per_replica
-        fit = max(1, (gpus_per_node or pool.gpus_per_node) // a_pod)
-        count = max(1, min(fit, model.replicas_max * model.nodes_per_replica))
-        asked = max(asked, pods.disk_gib(server, delivery) * count)
-    usual = disks.DEFAULTS[on.name].size_gb
-    return max(usual, disks.enough_gb(on.name, asked))
+        wanted = pods.disk_gib(server, delivery)
+        for _ in range(min(size // a_pod, model.replicas_max * model.nodes_per_replica)):
+            for gpus in range(size, a_pod - 1, -1):
+                asked[gpus] = max(asked[gpus], asked[gpus - a_pod] + wanted)
+        images.add(model.image)
+        weights_gib |= weights.on_image(model)
+    more = (len(images) - 1) * disks.IMAGE_GIB + sum(weights_gib.values())
+    return max(disks.DEFAULTS[on.name].size_gb, disks.enough_gb(on.name, asked[size], more))
 
 
 def node_labels(plan: Plan) -> dict[str, str]:

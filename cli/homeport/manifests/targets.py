@@ -14,6 +14,9 @@ PRODUCT = "nvidia.com/gpu.product"
 COMPUTE_CLASS = "cloud.google.com/compute-class"
 """The label of the nodes of a GKE ComputeClass, and the key of their taint."""
 
+NODE_POOL = "karpenter.sh/nodepool"
+"""The label that Karpenter puts on the nodes of a NodePool: its name."""
+
 
 class Platform(msgspec.Struct, frozen=True, kw_only=True):
     """One platform.
@@ -23,7 +26,8 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     the labels of spot nodes, alternatives; `taints` are what its GPU nodes carry besides the device plugin's.
     `service_annotations` go to a LoadBalancer Service, `outside` says that load balancers reach pods from outside
     the cluster's own network. `identity` are the addresses of the cloud's credentials, with ports. `classes` are GKE
-    ComputeClasses by the machine type that they begin with: pods then choose nodes by class. `drivers` are the branches of
+    ComputeClasses by the machine type that they begin with: pods then choose nodes by class. `node_pools` are Karpenter's
+    NodePools likewise: pods stay on their own, whichever others have machines that they accept. `drivers` are the branches of
     NVIDIA's driver that the platform installs by itself, by GPU, where they are older than what engines' images ask for.
     """
 
@@ -39,6 +43,7 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     identity: tuple[tuple[str, int], ...] = ()
     route_note: str | None = None
     classes: dict[str, str] = {}
+    node_pools: dict[str, str] = {}
     drivers: dict[str, int] = {}
 
 
@@ -103,7 +108,7 @@ def node_terms(
     None where a ComputeClass chooses: `node_selector` names it.
     """
     matches: tuple[Match, ...] = ()
-    if node_selector(where, instance_types):
+    if COMPUTE_CLASS in node_selector(where, instance_types):
         return ()
     if where.cloud and instance_types:
         matches = (Match(key=INSTANCE_TYPE, values=instance_types),)
@@ -115,13 +120,15 @@ def node_terms(
 
 
 def node_selector(where: Platform, instance_types: tuple[str, ...]) -> dict[str, str]:
-    """The ComputeClass that makes a pod's nodes.
+    """The ComputeClass or Karpenter NodePool that makes a pod's nodes.
 
-    By `nodeSelector`, as GKE's documentation asks for in every place ("About custom ComputeClasses": the label
-    cloud.google.com/compute-class, one class a pod). It says nothing of what node affinity does there.
+    The class by `nodeSelector`, as GKE's documentation asks for in every place ("About custom ComputeClasses": the label
+    cloud.google.com/compute-class, one class a pod). It says nothing of what node affinity does there. The pool since
+    Karpenter takes the first that fits: with stand-ins that is often another model's, whose limit does not count this one.
     """
-    name = where.classes.get(instance_types[0]) if instance_types else None
-    return {COMPUTE_CLASS: name} if name else {}
+    first = instance_types[0] if instance_types else ""
+    found = {COMPUTE_CLASS: where.classes.get(first), NODE_POOL: where.node_pools.get(first)}
+    return {label: name for label, name in found.items() if name}
 
 
 def tolerations(where: Platform, resource: str | None, *, spot: bool) -> tuple[Toleration, ...]:

@@ -275,6 +275,12 @@ def _image(plan: ModelPlan) -> Delivery:
     )
 
 
+def on_image(plan: ModelPlan) -> dict[str, int]:
+    """The image that holds the weights, and GiB of the node's disk that it takes; nothing where they come otherwise."""
+    reference = plan.spec.weights.image
+    return {reference: size_gib(plan)[0]} if plan.spec.weights.source == "oci" and reference else {}
+
+
 def _object_store(plan: ModelPlan) -> Delivery:
     uri = plan.spec.weights.uri
     if uri is None:
