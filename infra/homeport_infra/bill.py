@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from homeport.costs.bill import deployments
-from homeport.costs.diff import Snapshot, between, saved
+from homeport.costs.diff import SavedError, Snapshot, between, of_line, saved
 from homeport.costs.inputs import options
 from homeport.costs.money import total
 from homeport.costs.own import self_hosted
@@ -20,6 +20,8 @@ from homeport.planning.types import Plan
 from homeport_infra.settings import Settings
 
 UNKNOWN = "unknown"
+UNKNOWNS = ("usd_per_month", "as_of")
+"""The fields of the stack's output that may be unknown."""
 OUTPUT = "bill"
 """The stack output that holds the whole bill; the next preview compares with it."""
 TOTAL = "usdPerMonth"
@@ -46,10 +48,14 @@ class StackBill(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """A bill next to what the stack costs now. `reasons` are in words: `assistant: 1 → 2 replicas`."""
+    """A bill next to what the stack costs now. `reasons` are in words: `assistant: 1 → 2 replicas`.
+
+    `changes` are those of the bill's lines, in their order; None where a line stays.
+    """
 
     bill: StackBill
     against: Against
+    changes: tuple[Change | None, ...]
     reasons: tuple[str, ...]
 
 
@@ -106,25 +112,32 @@ def _number(amount: Decimal | None) -> float | str:
 
 
 def before(found: Mapping[str, Any]) -> tuple[Snapshot, dict[str, dict[str, Any]]]:
-    """What a stack's outputs say that it costs, and what it deploys; nothing where it has no bill yet."""
+    """What a stack's outputs say that it costs, and what it deploys; nothing where it has no bill yet.
+
+    A bill of another shape, as another version or program wrote it, is an unknown cost: it must not stop an `up`.
+    """
     value = found.get(OUTPUT)
     if not isinstance(value, Mapping) or "self_hosted" not in value:
         return EMPTY, {}
     known = _none({**value, "api": [], "breakeven": []})
-    snapshot = saved(msgspec.json.encode(known), "the stack's outputs")
+    try:
+        snapshot = saved(msgspec.json.encode(known), "the stack's outputs")
+    except SavedError:
+        return msgspec.structs.replace(EMPTY, total=None, at_least=True), {}
     assert snapshot is not None, "it holds a bill"
     return snapshot, {made["name"]: made for made in known["deployments"]}
 
 
-def _none(value: Any) -> Any:
+def _none(value: Any, key: str = "") -> Any:
     if isinstance(value, Mapping):
-        return {key: _none(item) for key, item in value.items()}
+        return {name: _none(item, name) for name, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_none(item) for item in value]
     # Numbers come out of the state as floats; whole ones count replicas.
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    return None if value == UNKNOWN else value
+    # A model may have that name.
+    return None if value == UNKNOWN and key in UNKNOWNS else value
 
 
 def compare(bill: StackBill, found: Mapping[str, Any]) -> Compared:
@@ -137,6 +150,7 @@ def compare(bill: StackBill, found: Mapping[str, Any]) -> Compared:
     return Compared(
         bill=bill,
         against=between("the stack", old, new),
+        changes=tuple(of_line(key, old.lines.get(key), item) for key, item in new.lines.items()),
         reasons=tuple(reason for reason in reasons if reason),
     )
 
@@ -196,11 +210,9 @@ def money(amount: Decimal | None, *, at_least: bool = False, estimated: bool = F
 
 def rows(compared: Compared) -> list[tuple[str, str, str, str]]:
     """The bill as rows: what, item, USD a month, change. Lines that only stood before are shown as removed."""
-    changes = {(c.what, c.after): c for c in compared.against.lines if c.after is not None}
     found = []
-    for line in compared.bill.lines:
+    for line, change in zip(compared.bill.lines, compared.changes, strict=True):
         kind = line.kind.replace("_", " ")
-        change = changes.get((kind, line.item))
         amount = money(line.usd_per_month, estimated=line.estimated)
         found.append((kind, line.item, amount, "" if change is None else delta(change)))
     found += [

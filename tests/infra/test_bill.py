@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 ALL = Settings()
 
 
-def planned(name: str, **values: object) -> Plan:
+def planned(name: str, /, **values: object) -> Plan:
     """An example's plan, its first model changed."""
     file = EXAMPLES / name
     spec = load(file.read_bytes(), name).spec
@@ -130,6 +130,48 @@ def test_a_removed_model_is_named_and_its_lines_are_shown() -> None:
     compared = bill.compare(bill.stack_bill(less, ALL), found)
     assert any(reason.startswith("labels: removed") for reason in compared.reasons)
     assert any(item.endswith("(removed)") for _, item, _, _ in bill.rows(compared))
+
+
+def test_each_line_shows_its_own_change() -> None:
+    """Weights of several models are lines of the same name."""
+    spec = load((EXAMPLES / "fleet.yaml").read_bytes(), "fleet.yaml").spec
+    costs = msgspec.structs.replace(spec.costs, storage_usd_per_gib_month=0.1)
+    first, _, third = spec.models
+    spec = msgspec.structs.replace(spec, costs=costs, models=(first, third))
+    one = Planner(EXAMPLES).plan(spec)
+    grown = msgspec.structs.replace(
+        one.models[0], replicas_planned=one.models[0].replicas_planned + 1, replicas_max=9
+    )
+    two = msgspec.structs.replace(one, models=(grown, one.models[1]))
+    found = {bill.OUTPUT: bill.outputs(bill.stack_bill(one, ALL))}
+    rows = bill.rows(bill.compare(bill.stack_bill(two, ALL), found))
+    weights = [(amount, change) for kind, item, amount, change in rows if item.startswith("weights")]
+    assert len(weights) == len({item for _, item, _, _ in rows if item.startswith("weights")}) + 1
+    assert [bool(change) for _, change in weights] == [True, False]
+    assert rows[-1][3] == weights[0][1]
+
+
+@pytest.mark.parametrize("name", ["unknown", "none"])
+def test_a_model_may_have_the_name_of_what_is_not_known(name: str) -> None:
+    made = bill.stack_bill(planned("support.yaml", name=name), ALL)
+    found = {bill.OUTPUT: bill.outputs(made)}
+    assert bill.sentence(bill.compare(made, {})).endswith(f": {name}: new, 1 replica")
+    assert bill.sentence(bill.compare(made, found)) == "the bill stays as it is"
+
+
+def test_a_bill_of_another_shape_is_an_unknown_cost() -> None:
+    made = bill.stack_bill(planned("support.yaml"), ALL)
+    others: tuple[dict[str, object], ...] = (
+        {"self_hosted": {}},
+        {"self_hosted": {"lines": [], "usd_per_month": 1.0, "at_least": False}},
+    )
+    for other in others:
+        compared = bill.compare(made, {bill.OUTPUT: other})
+        assert compared.against.total.before_usd is None
+        assert bill.sentence(compared).startswith(
+            "the month's cost changes by an unknown amount: assistant: "
+        )
+        assert bill.rows(compared)[-1][3] == "unknown"
 
 
 def test_plain_pulumi_gets_the_same_bill_as_outputs() -> None:

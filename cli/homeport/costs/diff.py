@@ -148,7 +148,7 @@ def between(file: str, old: Snapshot, new: Snapshot) -> Against:
         lines=tuple(
             change
             for key in _in_order(new.lines, old.lines)
-            if (change := _line(key, old.lines.get(key), new.lines.get(key))) is not None
+            if (change := of_line(key, old.lines.get(key), new.lines.get(key))) is not None
         ),
         total=_change("total a month", "total", "total", old.total, new.total),
         at_least=old.at_least or new.at_least,
@@ -165,7 +165,8 @@ def between(file: str, old: Snapshot, new: Snapshot) -> Against:
     )
 
 
-def _line(key: Key, old: Item | None, new: Item | None) -> Change | None:
+def of_line(key: Key, old: Item | None, new: Item | None) -> Change | None:
+    """Return what changed of one line; None where nothing did."""
     if old is not None and new is not None and (old.name, old.usd) == (new.name, new.usd):
         return None
     kind = key[0].replace("_", " ")
