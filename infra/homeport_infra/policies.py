@@ -16,6 +16,8 @@ from homeport_infra.gpu_pools import GPUS, Resource, bounded, gpu_pools, number,
 
 Enforcement = Literal["mandatory", "advisory"]
 CLOUDS = ("aws", "azure", "gcp")
+ZONE_OF = {"aws": ("availabilityZone",), "gcp": ("zone",)}
+"""Where resources of a cloud say their zone; elsewhere a `zone` may be one of names."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,8 +167,9 @@ def residency(resources: Sequence[Resource], limits: Limits) -> Iterator[tuple[s
     """Nothing is placed where `compliance` does not let the data be: the spec's region, and each resource's own."""
     places = [("", limits.region)] if limits.region else []
     for resource in resources:
-        place = resource.inputs.get("location") or resource.inputs.get("region")
-        if isinstance(place, str) and place and not resource.token.startswith("kubernetes:"):
+        fields = ("location", "region", *ZONE_OF.get(resource.token.partition(":")[0], ()))
+        place = next((found for field in fields if (found := resource.inputs.get(field))), None)
+        if isinstance(place, str) and not resource.token.startswith("kubernetes:"):
             places.append((resource.name, place))
     for name, place in places:
         reason = _outside(place, limits.bounds)
@@ -180,8 +183,10 @@ def _outside(place: str, bounds: Bounds) -> str | None:
         return None
     from homeport.catalog.regions import regions
 
+    # Azure takes "West Europe" too, and Google's buckets EUROPE-WEST4.
+    said = place.lower().replace(" ", "")
     # us-central1-a and eu-west-1b are zones; the region is the name without the letter.
-    names = (place, re.sub(r"-?[a-z]$", "", place))
+    names = (said, re.sub(r"-?[a-z]$", "", said))
     found = [regions(cloud)[name] for cloud in CLOUDS for name in names if name in regions(cloud)]
     if not found:
         return f"no cloud's region is known by that name, so nothing shows that it is inside {bounds}"

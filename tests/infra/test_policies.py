@@ -312,6 +312,9 @@ def test_no_latest_image(image: str, moving: bool) -> None:
         ("us-central1-a", EU, "outside eu"),
         ("europe-west4-b", EU, None),
         ("eu-central-1", EU, None),
+        ("EUROPE-WEST4", EU, None),
+        ("West Europe", EU, None),
+        ("East US", EU, "outside eu"),
         ("atlantis", EU, "no cloud's region"),
         ("europe-west4", Bounds(regions=("europe-west1",)), "not one of the allowed"),
         ("us-central1", Bounds(), None),
@@ -327,3 +330,18 @@ def test_residency(place: str, bounds: Bounds, said: str | None) -> None:
     ):
         assert ("residency" in found) == (said is not None)
         assert (said or "") in found.get("residency", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "outside"),
+    [
+        ("gcp:compute/disk:Disk", {"zone": "us-central1-a"}, True),
+        ("gcp:compute/disk:Disk", {"zone": "europe-west4-a"}, False),
+        ("aws:ebs/volume:Volume", {"availabilityZone": "us-east-1a"}, True),
+        ("aws:ebs/volume:Volume", {"availabilityZone": "eu-west-1a"}, False),
+        # a zone of names
+        ("cloudflare:index/record:Record", {"zone": "example.com"}, False),
+    ],
+)
+def test_what_only_has_a_zone_lies_in_its_region(kind: str, inputs: dict[str, Any], outside: bool) -> None:
+    assert ("residency" in failed(resource(kind, **inputs), bounds=EU)) == outside
