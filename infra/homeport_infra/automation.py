@@ -35,8 +35,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     `backend` "" is PULUMI_BACKEND_URL, else a folder of the user. `targets` are names of models or URNs (with wildcards);
     empty is everything. `refresh` looks at the cluster first, `adopt` takes over objects that exist and fields that others
-    own. `delete_weights` lets a destroy remove the claims that hold weights. `kubeconfig` and `context` "" are those of the
-    environment.
+    own. `delete_weights` lets a destroy remove the claims that hold weights; `dry_run` lets it only say what it would remove.
+    `kubeconfig` and `context` "" are those of the environment.
     """
 
     operation: Operation
@@ -46,6 +46,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     refresh: bool = False
     adopt: bool = False
     delete_weights: bool = False
+    dry_run: bool = False
     kubeconfig: str = ""
     context: str = ""
 
@@ -140,10 +141,11 @@ def _reachable(request: Request, plan: Plan, settings: Settings, recorder: Recor
 def _operate(
     request: Request, stack: automation.Stack, cli: Cli, recorder: Recorder, before: dict[str, Any]
 ) -> Outcome:
-    """Run the operation; `before`, empty, gets the stack's outputs as they are before it."""
+    """Run the operation; `before`, empty, gets the stack's outputs as they are before it (none of what was destroyed)."""
     exported = stack.export_stack()
     deployment: Mapping[str, Any] = exported.deployment or {}
-    before.update(state.stack_outputs(deployment))
+    if not kept.alone(deployment):
+        before.update(state.stack_outputs(deployment))
     # With the stack's own salt the CLI sees a wrong passphrase even where the state holds no secret yet.
     salt = state.salt(deployment)
     if salt:
@@ -151,7 +153,7 @@ def _operate(
     if request.context:
         stack.set_config("kubernetes:context", automation.ConfigValue(value=request.context))
     resumed = tuple(state.cut_off(deployment))
-    if request.operation != "preview":
+    if request.operation != "preview" and not request.dry_run:
         _prepare(request, stack, exported, resumed)
     if request.adopt:
         stack.workspace.env_vars = {**stack.workspace.env_vars, **ADOPT}
@@ -168,7 +170,10 @@ def _operate(
             volumes = kept.volumes(deployment)
             spared = kept.spared(deployment)
             cli.more["destroy"] = tuple(text for urn in spared for text in ("--exclude", urn))
-        stack.destroy(show_secrets=False, **common)
+        if request.dry_run:
+            stack.preview_destroy(show_secrets=False, **common)
+        else:
+            stack.destroy(show_secrets=False, **common)
     elif request.operation == "up":
         made = _up(stack, recorder, common)
         outputs = {key: "[secret]" if value.secret else value.value for key, value in made.outputs.items()}

@@ -62,6 +62,12 @@ def spared(deployment: Mapping[str, Any]) -> list[str]:
     return list(found)
 
 
+def alone(deployment: Mapping[str, Any]) -> bool:
+    """Whether claims, with what they stand on, are all that there is: a destroy left them, and the bill in the outputs too."""
+    left = set(spared(deployment))
+    return bool(left) and all(resource["urn"] in left for resource in resources(deployment))
+
+
 def release(deployment: dict[str, Any]) -> bool:
     """Let a destroy delete what the program asked to keep in the cluster; say whether anything was kept so."""
     kept = [r for r in deployment.get("resources", []) if r.get("retainOnDelete")]

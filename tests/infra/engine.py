@@ -6,6 +6,7 @@ the commands, the cluster.
 
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -86,11 +87,23 @@ class Engine:
         file.write_text(SPEC.format(name=name, image=image, replicas=replicas, weights=weights) + more)
         return file
 
-    def start(self, *args: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def asked(self, *args: str, answer: str, code: int = 0) -> str:
+        """Run `homeport` with a terminal on which the user types one answer; return what it said."""
+        ours, terminal = pty.openpty()
+        try:
+            os.write(ours, f"{answer}\n".encode())
+            return finish(self.start(*args, stdin=terminal), code)
+        finally:
+            os.close(terminal)
+            os.close(ours)
+
+    def start(
+        self, *args: str, env: dict[str, str] | None = None, stdin: int = subprocess.DEVNULL
+    ) -> subprocess.Popen[bytes]:
         """Start `homeport` and return; its output is read by `finish`."""
         return subprocess.Popen(
             [sys.executable, "-m", "homeport", *args],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment({**self.env, **(env or {})}),

@@ -37,8 +37,8 @@ def test_a_cluster_is_made_before_its_pools_and_goes_after_them(platform: str, t
     spec.write_text(SPEC.format(platform=platform))
     flags = ("-f", str(spec), "--layer", "cluster", "--create-cluster")
     flags += ("--resource-group", "group") if platform == "aks" else ()
-    previewed = engine.answer("preview", *flags)
-    assert previewed["policies"] == []
+    answer = engine.answer("preview", *flags)
+    assert answer["policies"] == []
     assert not engine.state_file().exists() or not engine.state().get("resources")
 
     engine.run("up", *flags, "--yes")
@@ -57,6 +57,15 @@ def test_a_cluster_is_made_before_its_pools_and_goes_after_them(platform: str, t
     stack = next(r for r in resources.values() if r["type"] == "pulumi:pulumi:Stack")
     assert "ciphertext" in stack["outputs"]["kubeconfig"]
     assert set(engine.answer("up", *flags, "--yes")["changes"]) == {"same"}
+    text = engine.asked("destroy", *flags, answer="n", code=130)
+    most = component["outputs"]["gpus"] // answer["node_pools"][0]["gpus_per_node"]
+    assert text.count("GPU nodes go too") == 1, "not those of the system's pool"
+    assert f"its GPU nodes go too, at most {most} of them" in text
+    (line,) = answer["bill"]["lines"]
+    mark = "*" if line["estimated"] else ""
+    assert f"stops costing ${line['usd_per_month']:,.2f}{mark} a month: {line['item']}\n" in text
+    assert f"prices of {line['as_of']}" in text
+    assert {r["urn"] for r in engine.state()["resources"]} == set(resources)
     engine.run("destroy", *flags, "--yes")
     assert not [r for r in engine.state().get("resources", ()) if r["type"] in (cluster, pool)]
 

@@ -111,6 +111,9 @@ def test_a_destroy_keeps_the_weights_until_it_is_told(engine: Engine, bed: Testb
     assert bed.json("get", "deployment", "-n", name)["items"] == []
     back = engine.answer("up", "-f", spec, "--yes")
     assert back["changes"]["same"] >= 3, "what was kept is taken up again"
+    assert back["bill"]["because"] == ["tiny: new, 1 replica"], (
+        "the bill of what was destroyed is not what it costs"
+    )
     larger = str(engine.spec(name, weights=f"{{source: pvc, size_gib: 7, storage_class: {storage}}}"))
     text = engine.run("preview", "-f", larger)
     line = next(x for x in text.splitlines() if "PersistentVolumeClaim" in x and "replaced" in x)
@@ -119,6 +122,40 @@ def test_a_destroy_keeps_the_weights_until_it_is_told(engine: Engine, bed: Testb
     gone = engine.answer("destroy", "-f", spec, "--yes", "--delete-weights")
     assert gone["kept"] == []
     assert bed.kubectl("get", "namespace", name, "--ignore-not-found") == ""
+
+
+def test_a_destroy_shows_what_goes_before_it_asks(engine: Engine, bed: Testbed, name: str) -> None:
+    storage = f"class-{name}"
+    bed.volumes(storage, 1)
+    spec = str(engine.spec(name, weights=f"{{source: pvc, size_gib: 5, storage_class: {storage}}}"))
+    assert "interrupted" in engine.asked("up", "-f", spec, answer="n", code=130)
+    assert not engine.state().get("resources")
+    engine.asked("up", "-f", spec, answer="y")
+    before = engine.state_file().read_bytes()
+
+    def said(*more: str, answer: str, code: int) -> str:
+        return engine.asked("destroy", "-f", spec, *more, answer=answer, code=code)
+
+    text = said(answer="n", code=130)
+    claim = f"PersistentVolumeClaim {name}/tiny-weights"
+    assert re.search(rf"^removed +Deployment {name}/tiny *$", text, re.M)
+    assert claim not in text
+    assert f"kept  {name}/tiny-weights  5 GiB of weights, $1.00 a month" in text
+    assert "no GPU node goes" in text
+    assert "goes on costing unknown a month: your own machine" in text
+    text = said("--delete-weights", answer="n", code=130)
+    assert re.search(rf"^removed +{claim} +5 GiB of weights, \$1\.00 a month$", text, re.M)
+    assert "kept  " not in text
+    assert engine.state_file().read_bytes() == before
+    assert bed.json("get", "deployment", "tiny", "-n", name)["status"]["readyReplicas"] == 1
+
+    text = said(answer="y", code=0)
+    assert text.index("destroy tiny in stack dev?") < text.index(f"deleted Deployment {name}/tiny")
+    assert bed.json("get", "deployment", "-n", name)["items"] == []
+    text = said(answer="n", code=130)
+    assert "removed" not in text
+    assert "stops costing" not in text, "what ran is gone already"
+    assert "the stack holds no bill" in said("--delete-weights", answer="n", code=130)
 
 
 def test_the_preview_says_of_each_change_what_it_does(engine: Engine, bed: Testbed, name: str) -> None:

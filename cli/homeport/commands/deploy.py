@@ -109,7 +109,10 @@ def destroy(
     yes: bool,
     output_format: str,
 ) -> None:
-    """Remove what `up` deployed, GPU nodes included; volumes with downloaded weights stay, and are named with their cost."""
+    """Remove what `up` deployed, GPU nodes included; volumes with downloaded weights stay, and are named with their cost.
+
+    Without --yes, shows what goes, what stays and what that stops costing, and asks.
+    """
     _operate(
         out, options, "destroy", target, yes=yes, output_format=output_format, delete_weights=delete_weights
     )
@@ -143,7 +146,7 @@ def _operate(
             compared = _compared(plan, target, outcome)
             _hold(out, _violations(plan, target, compared, outcome), "; nothing was changed")
     if not yes:
-        _ask(out, operation, plan, target)
+        _ask(out, operation, plan, target, delete_weights=delete_weights)
     outcome = _run(out, operation, plan, target, output_format, delete_weights=delete_weights)
     view.result(out, operation, plan, target.settings(), outcome, output_format)
     if operation == "up" and output_format == "table":
@@ -152,15 +155,20 @@ def _operate(
             out.message(line)
 
 
-def _ask(out: Output, operation: "Operation", plan: "Plan", target: StackOptions) -> None:
+def _ask(
+    out: Output, operation: "Operation", plan: "Plan", target: StackOptions, *, delete_weights: bool
+) -> None:
     """Show what would change, and let a person on a terminal confirm; without one, --yes is needed."""
     if not sys.stdin.isatty():
         raise click.UsageError(
             f"`homeport {operation}` changes a cluster: give --yes where nobody can be asked"
         )
-    if operation == "up":
-        from homeport.commands import deploy_view as view
+    from homeport.commands import deploy_view as view
 
+    if operation == "destroy":
+        outcome = _run(out, "destroy", plan, target, "table", delete_weights=delete_weights, dry_run=True)
+        out.message(view.end_text(out, plan, outcome))
+    else:
         outcome = _run(out, "preview", plan, target, "table")
         compared = _compared(plan, target, outcome)
         _hold(out, _violations(plan, target, compared, outcome), "; nothing was changed")
@@ -205,6 +213,7 @@ def _run(
     output_format: str,
     *,
     delete_weights: bool = False,
+    dry_run: bool = False,
     quiet: bool = False,
 ) -> "Outcome":
     _needed(operation)
@@ -219,10 +228,12 @@ def _run(
         refresh=target.refresh,
         adopt=target.adopt,
         delete_weights=delete_weights,
+        dry_run=dry_run,
         kubeconfig=target.kubeconfig,
         context=target.context,
     )
-    listen = (lambda _event: None) if quiet else listener(out, operation, output_format)
+    shown: Operation = "preview" if dry_run else operation
+    listen = (lambda _event: None) if quiet else listener(out, shown, output_format)
     return run(request, plan, target.settings(), listen)
 
 

@@ -171,14 +171,7 @@ def result(
         out.message(line)
     if operation == "destroy":
         for volume in kept:
-            cost = volume["usd_per_month"]
-            price = (
-                "unknown, costs.storage_usd_per_gib_month is not given" if cost is None else f"${cost:,.2f}"
-            )
-            size = "an unknown size" if volume["size_gib"] is None else f"{volume['size_gib']:g} GiB"
-            out.data(
-                f"kept  {volume['name']}  {size} of weights, {price} a month; --delete-weights removes it"
-            )
+            out.data(_kept_line(volume))
         if outcome.only and outcome.before:
             out.message("the stack's outputs hold the bill from before, until an `up` of the whole stack")
         return
@@ -237,6 +230,40 @@ def _kept(volume: Any, made: "Plan") -> dict[str, Any]:
         "size_gib": volume.size_gib,
         "usd_per_month": volume.usd_per_month(price),
     }
+
+
+def _kept_line(volume: dict[str, Any]) -> str:
+    return f"kept  {volume['name']}  {_weights(volume)}; --delete-weights removes it"
+
+
+def _weights(volume: dict[str, Any]) -> str:
+    cost = volume["usd_per_month"]
+    price = "unknown, costs.storage_usd_per_gib_month is not given" if cost is None else f"${cost:,.2f}"
+    size = "an unknown size" if volume["size_gib"] is None else f"{volume['size_gib']:g} GiB"
+    return f"{size} of weights, {price} a month"
+
+
+def end_text(out: Output, made: "Plan", outcome: "Outcome") -> str:
+    """What a destroy would remove, GPU nodes and weights by name, what it keeps, and what that stops costing."""
+    from homeport_infra.ends import costs, gpu_nodes, volumes
+    from homeport_infra.updates import effects
+
+    def bold(text: str) -> str:
+        return out.style(text, bold=True)
+
+    lines = [f"{bold('stack')} {outcome.stack}: {_counts(outcome.changes, PLANNED)}"]
+    nodes = gpu_nodes(outcome.steps)
+    also = {**nodes, **{v.urn: _weights(_kept(v, made)) for v in volumes(outcome.steps)}}
+    rows = [(e.change, e.step.label, also.get(e.step.urn, e.why)) for e in effects(outcome.steps, made)]
+    if rows:
+        lines += ["", laid_out(("change", "resource", "with it"), rows, (), bold), ""]
+        lines += [] if nodes else ["no GPU node goes: nothing that is removed makes any"]
+    lines += [_kept_line(_kept(volume, made)) for volume in outcome.kept]
+    if outcome.only:
+        lines.append("what a part stops costing a month is unknown: the stack's bill is of the whole")
+    else:
+        lines += costs(outcome.steps, outcome.before, keeps_weights=bool(outcome.kept))
+    return "\n".join([*lines, *_notices(outcome)])
 
 
 def _structured(out: Output, values: dict[str, Any], output_format: str) -> None:

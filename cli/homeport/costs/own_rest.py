@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PUBLIC = ("load_balancer", "ingress", "gateway")
 GIB = 1024**3
+VOLUMES = {"hub": "weights, a volume for each replica", "pvc": "weights, one shared volume"}
+"""What the bill calls the volumes of weights, by the weights' source."""
 WEIGHTS_VOLUME_FACTOR = 1.2
 """Size of a weights volume nobody wrote, over the checkpoint's bytes (the spec's `weights.size_gib`)."""
 OWN_HOURS_PER_WEEK = Decimal(15)
@@ -105,9 +107,7 @@ def _weights(model: ModelPlan, options: Options) -> Line | None:
         return None
     size = weights.size_gib or math.ceil(real.source.weight_bytes * WEIGHTS_VOLUME_FACTOR / GIB)
     volumes = real.replicas_planned if weights.source == "hub" else 1
-    item = {"hub": "weights, a volume for each replica", "pvc": "weights, one shared volume"}.get(
-        weights.source, "weights in the object store"
-    )
+    item = VOLUMES.get(weights.source, "weights in the object store")
     price = options.storage_usd_per_gib_month
     return given("storage", item, Decimal(size * volumes), "GiB", price, (model.spec.name,))
 
