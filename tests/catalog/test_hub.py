@@ -218,6 +218,7 @@ def test_a_licence_that_is_not_fit_to_print_is_unknown(server: HubServer, licenc
         (404, "RepoNotFound", True, "missing", "it is not on the Hub", "check the name"),
         (404, "EntryNotFound", False, "no_config", "has no config.json", "give a path"),
         (404, None, False, "missing", "it is not on the Hub", "check the name"),
+        (401, "RepoNotFound", True, "denied", "refused the token (401)", "check HF_TOKEN"),
         (401, None, True, "denied", "refused the token (401)", "check HF_TOKEN"),
         (403, None, False, "denied", "refused a request without a token (403)", "check HF_TOKEN"),
         (429, None, False, "limited", "takes no more requests now", "try again later"),
@@ -346,6 +347,16 @@ def test_a_token_does_not_follow_a_redirect_to_another_host(
     assert resolve(ID, base_dir=Path("/")).config == CONFIG
     (_, headers), *_ = other.asked
     assert "authorization" not in {name.lower() for name in headers}
+    other.shutdown()
+    other.server_close()
+
+
+def test_a_refusal_elsewhere_is_not_the_tokens(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    other = HubServer()
+    other.routes["/elsewhere"] = error(401)
+    server.routes[CONFIG_PATH] = redirect(f"{other.url.replace('127.0.0.1', 'localhost')}/elsewhere", 302)
+    assert "refused a request without a token (401)" in str(failure())
     other.shutdown()
     other.server_close()
 

@@ -1,18 +1,20 @@
-"""A model's facts from the Hugging Face Hub: asked once, within seconds, or not at all.
+"""What the Hugging Face Hub says of a model, and of a token that wants to read it: asked once, within seconds, or not at all.
 
-Routes: `/{id}/resolve/{revision}/config.json`, `/api/models/{id}?blobs=true`, and the beginning of the safetensors index.
+Routes: `/{id}/resolve/{revision}/config.json`, `/api/models/{id}?blobs=true`, the beginning of the safetensors index, and
+`/api/models/{id}/auth-check`.
 The session, the token's places and the typed errors are `huggingface_hub`'s; its helpers that download retry and write
 to the user's cache, so the requests are made here. No text of an exception goes into a message: it may quote a header.
 """
 
 import os
+import queue
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
@@ -25,9 +27,14 @@ MOST_BYTES = 2**50
 """More than any checkpoint has (1 PiB): what the Hub says above it is not believed."""
 INDEX_HEAD_BYTES = 64 * 2**10
 """An index begins with its metadata; the list of tensors after it is megabytes long."""
+ACCESS_LIMIT_BYTES = 64 * 2**10
+ASKED_AT_ONCE = 8
+MOST_REDIRECTS = 5
+PUBLIC = "https://huggingface.co"
 
 _TOTAL_SIZE = re.compile(rb'"total_size"\s*:\s*(\d+)')
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_ACCESS_PATH = re.compile(rf"api/models/{_ID.pattern}/auth-check", re.ASCII)
 _TRUE = {"1", "ON", "YES", "TRUE"}
 
 
@@ -35,7 +42,7 @@ class HubFailure(Exception):  # noqa: N818 - not an error of ours: `resolve` tur
     """Why the Hub gave no config. `reason` completes "…, and"; `help` says what to do next."""
 
     def __init__(self, kind: str, reason: str, help: str) -> None:  # noqa: A002
-        """`kind`: offline, missing, gated, denied, no_config, invalid, timeout, unreachable, limited or server."""
+        """`kind`: offline, missing, gated, denied, no_config, invalid, timeout, unreachable, limited, server, or unanswered."""
         super().__init__(reason)
         self.kind = kind
         self.reason = reason
@@ -73,7 +80,16 @@ def offline_asked() -> bool:
 
 def endpoint() -> str:
     """The Hub's address: HF_ENDPOINT, or the public one."""
-    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+    return (os.environ.get("HF_ENDPOINT") or PUBLIC).rstrip("/")
+
+
+def shown(where: str) -> str:
+    """An endpoint as it may be printed: it may hold a password, which is asked with, not shown."""
+    try:
+        netloc = urlsplit(where).netloc
+    except ValueError:
+        return "(no address)"
+    return where.replace(netloc, netloc.rpartition("@")[2]) if netloc else where
 
 
 def _is_address(where: str) -> bool:
@@ -106,16 +122,57 @@ def look_up(id_: str) -> HubModel:
     return answer
 
 
-class _Lookup:
-    """One look-up: its requests share a deadline (`time.monotonic`)."""
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """A question: may this token read this repository of the Hub at `endpoint`? Its repr keeps the token to itself."""
 
-    def __init__(self, id_: str, where: str, deadline: float) -> None:
+    id: str
+    endpoint: str
+    token: str
+
+    def __repr__(self) -> str:
+        """Without the token."""
+        return f"Access({self.id!r}, {shown(self.endpoint)!r})"
+
+
+def may_read(questions: Sequence[Access]) -> list[HubFailure | None]:
+    """Ask the Hub what each token may read: None where it may, else why not, or why it is not known.
+
+    Each question once, `ASKED_AT_ONCE` at a time, all within `DEADLINE_S` seconds. Which kinds of failure are the Hub's
+    word on the token: denied (401, 403), gated, missing (a private repository looks like that); the others leave it open.
+    """
+    if offline_asked():
+        return [offline("HF_HUB_OFFLINE is set") for _ in questions]
+    lookups = [_Lookup(q.id, q.endpoint, time.monotonic() + DEADLINE_S, q.token) for q in questions]
+    answers: dict[int, HubFailure | None] = {}
+    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in range(len(questions)):
+        waiting.put(number)
+
+    def work() -> None:
+        with suppress(queue.Empty):
+            while True:
+                number = waiting.get_nowait()
+                answers[number] = lookups[number].may_read()
+
+    workers = [threading.Thread(target=work, name="hub", daemon=True) for _ in questions[:ASKED_AT_ONCE]]
+    end = time.monotonic() + DEADLINE_S + GRACE_S
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(max(0.0, end - time.monotonic()))
+    return [answers.get(n, lookup.timeout()) for n, lookup in enumerate(lookups)]
+
+
+class _Lookup:
+    """One look-up: its requests share a deadline (`time.monotonic`). `token`: instead of the user's own."""
+
+    def __init__(self, id_: str, where: str, deadline: float, token: str | None = None) -> None:
         self.id = id_
         self.where = where
         self.deadline = deadline
-        # An endpoint may hold a password: it is asked, not shown.
-        self.host = urlsplit(where).netloc.rpartition("@")[2]
-        self.shown = where.replace(urlsplit(where).netloc, self.host)
+        self.token = token
+        self.shown = shown(where)
+        self.host = self.shown.partition("://")[2] or self.shown
         self.sends_token = False
 
     def run(self) -> HubModel | HubFailure:
@@ -126,6 +183,41 @@ class _Lookup:
             return failure
         except Exception as error:
             return self._why(error)
+
+    def may_read(self) -> HubFailure | None:
+        """Ask whether the token may read the repository; None where it may."""
+        from huggingface_hub import errors
+
+        if not _is_address(self.where):
+            return HubFailure("unreachable", "HF_ENDPOINT of the pods is not an http(s) address", "")
+        if not self.token:
+            return HubFailure("denied", "the token is empty", "")
+        path = f"api/models/{self.id}/auth-check"
+        try:
+            for _ in range(MOST_REDIRECTS):
+                page, headers = self._get(path, ACCESS_LIMIT_BYTES, cut=True, follow=False)
+                if "location" not in headers:
+                    break
+                # Followed to the same question about a renamed repository only, and never with the token in an address.
+                to = urljoin(f"{self.where}/{path}", headers["location"]).removeprefix(f"{self.where}/")
+                if not _ACCESS_PATH.fullmatch(to) or self.token in to:
+                    return self._unanswered("sends it elsewhere, where the token was not sent")
+                path = to
+            else:
+                return self._unanswered("redirects without end")
+        except HubFailure as failure:
+            return failure
+        except Exception as error:
+            bare = isinstance(error, errors.HfHubHTTPError) and error.response.status_code == 404
+            if bare and not isinstance(error, errors.RepositoryNotFoundError):
+                return self._unanswered("does not know the question (404)")
+            return self._why(error)
+        if page.lstrip().startswith(b"<"):
+            return self._unanswered("answered with a web page: a proxy, perhaps")
+        return None
+
+    def _unanswered(self, how: str) -> HubFailure:
+        return HubFailure("unanswered", f"the Hub ({self.host}) {how}", "")
 
     def _run(self) -> HubModel:
         text, headers = self._get(f"{self.id}/resolve/main/config.json", CONFIG_LIMIT_BYTES)
@@ -158,32 +250,43 @@ class _Lookup:
             return believed_bytes(int(found[1])) if found else None
         return believed_bytes(files.get("model.safetensors"))
 
-    def _get(self, path: str, limit: int, *, cut: bool = False) -> tuple[bytes, Mapping[str, str]]:
+    def _get(
+        self, path: str, limit: int, *, cut: bool = False, follow: bool = True
+    ) -> tuple[bytes, Mapping[str, str]]:
         """GET a path below the endpoint: at most `limit` bytes (more is a failure unless `cut`), before the deadline."""
         from huggingface_hub import constants, get_session, get_token
         from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined]  # exported lazily
 
         headers = {"user-agent": "homeport", "accept-encoding": "identity"}
-        token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
+        token = self.token
+        if token is None and not constants.HF_HUB_DISABLE_IMPLICIT_TOKEN:
+            token = get_token()
         if token:
             if not token.isascii() or not token.isprintable() or " " in token:
+                who = "HF_TOKEN (or the saved token)" if self.token is None else "the token"
                 raise HubFailure(
                     "denied",
-                    "HF_TOKEN (or the saved token) holds characters that no token of the Hub has",
+                    f"{who} holds characters that no token of the Hub has",
                     "set HF_TOKEN to a token of your account, or unset it",
                 )
             headers["authorization"] = f"Bearer {token}"
             self.sends_token = True
         body = bytearray()
         with get_session().stream(
-            "GET", f"{self.where}/{path}", headers=headers, timeout=self._left(), follow_redirects=True
+            "GET", f"{self.where}/{path}", headers=headers, timeout=self._left(), follow_redirects=follow
         ) as response:
+            # A redirect to another host leaves the token behind.
+            self.sends_token = bool(token) and response.request.headers.get("authorization") == headers.get(
+                "authorization"
+            )
             if response.status_code >= 400:
                 # The headers say which error it is; the body, which may be endless, is left unread.
                 said = {k: v for k, v in response.headers.items() if k.startswith("x-error-")}
                 hf_raise_for_status(
                     type(response)(response.status_code, headers=said, request=response.request)
                 )
+            if response.status_code >= 300 and "location" not in response.headers:
+                raise self._status(response.status_code, "give a path to its config.json")
             for chunk in response.iter_bytes():
                 body += chunk
                 self._left()
@@ -233,6 +336,13 @@ class _Lookup:
         classes = {c.__name__ for c in type(error).__mro__}
         page = f"{self.shown}/{self.id}"
         path_help = "give a path to its config.json"
+        if (
+            isinstance(error, errors.HfHubHTTPError)
+            and error.response.status_code == 401
+            and self.sends_token
+        ):
+            # Whoever is let in gets 403 or 404 instead, whatever the error's code says.
+            return self._status(401, path_help)
         if isinstance(error, errors.GatedRepoError):
             if self.sends_token:
                 return HubFailure(
@@ -254,7 +364,7 @@ class _Lookup:
             return HubFailure("missing", "it is not on the Hub", f"check the name{more}, or {path_help}")
         if "TimeoutException" in classes:
             return self.timeout()
-        if isinstance(error, errors.HfHubHTTPError) and error.response is not None:
+        if isinstance(error, errors.HfHubHTTPError):
             return self._status(error.response.status_code, path_help)
         if "TooManyRedirects" in classes:
             return HubFailure("server", f"the Hub ({self.host}) redirects without end", "check HF_ENDPOINT")
