@@ -3,16 +3,21 @@
 Nodes and pods are kwok's; a crash and its log are written as a kubelet would (tests/cluster/ward.py).
 """
 
+import base64
+import json
 import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from huggingface_hub import close_session
 
 from homeport.cluster.client import connect
 from homeport.cluster.doctor import diagnose
 from homeport.commands.main import run
+from tests.catalog.test_hub import Handler, HubServer, body, error
 from tests.cluster.ward import Kubelet, Ward, found, spec
 from tests.testbed.build import ensure
 from tests.testbed.cluster import Testbed
@@ -204,3 +209,104 @@ def test_both_answers_hold_their_schemas(
     for command, kind in (("doctor", Report), ("status", Status)):
         assert run([command, "-f", str(file), "--kubeconfig", str(testbed.kubeconfig), "-o", "json"]) == 1
         msgspec.json.decode(capsys.readouterr().out, type=kind)
+
+
+def test_the_hub_is_asked_about_a_token_and_the_repairs_work(
+    ward: Ward, testbed: Testbed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HF_ENDPOINT", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server = HubServer()
+    old, new = "hf_the_old_secret_value", "hf_the_new_secret_value"
+
+    def answer(handler: Handler) -> None:
+        if handler.headers["authorization"] == f"Bearer {new}":
+            body(b"OK")(handler)
+        else:
+            error(401, None, "Invalid credentials in Authorization header")(handler)
+
+    route = "/api/models/meta-llama/Llama-3.1-8B-Instruct/auth-check"
+    server.routes[route] = answer
+    ward.secret("hub-token", {"token": old, "other": "kept"})
+    ward.apply()
+    shell(testbed, f"kubectl --namespace {ward.namespace} set env deployment/chat HF_ENDPOINT={server.url}")
+    file = testbed.folder / f"{ward.namespace}.yaml"
+    file.write_text(spec(ward.namespace))
+
+    def doctor(*how: str) -> dict[str, Any]:
+        argv = [
+            "doctor",
+            "-f",
+            str(file),
+            "--kubeconfig",
+            str(testbed.kubeconfig),
+            "--preflight",
+            "-o",
+            "json",
+        ]
+        run([*argv, *how])
+        said = capsys.readouterr()
+        for value in (old, new):
+            assert value not in said.out + said.err
+        findings: list[dict[str, Any]] = json.loads(said.out)["findings"]
+        return next(f for f in findings if f["check"] == "hub-token")
+
+    try:
+        unasked = doctor()
+        assert (unasked["severity"], server.asked) == ("ok", [])
+        refused = doctor("--hub")
+        assert (refused["severity"], server.paths) == ("error", [route])
+        shell(testbed, refused["repair"][0], file=new + "\n")
+        assert doctor("--hub")["severity"] == "ok"
+        secret = ward.cluster.get("v1", "Secret", "hub-token", ward.namespace)
+        assert secret is not None
+        assert base64.b64decode(secret["data"]["other"]) == b"kept"
+        assert new not in str(secret["metadata"]), "no annotation holds it"
+        server.routes[route] = error(403, "GatedRepo", "Access to the model is restricted")
+        gated = doctor("--hub")
+        whoami = gated["repair"][0]
+        assert whoami.endswith("hf auth whoami")
+        read = whoami.partition("$(")[2].partition(")")[0]
+        shell(testbed, f'test "$({read})" = {new}')
+    finally:
+        server.shutdown()
+        server.server_close()
+        close_session()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_default_storage_class_is_left_by_the_commands(ward: Ward, testbed: Testbed, count: int) -> None:
+    names = [f"{ward.namespace}-{n}" for n in range(count)]
+    note = {"storageclass.kubernetes.io/is-default-class": "true"} if count == 2 else {}
+    claims = ward_of_claims(testbed, ward.namespace)
+    there = {c["metadata"]["name"] for c in ward.cluster.list("storage.k8s.io/v1", "StorageClass")}
+    assert not there, "the testbed has none of its own"
+    try:
+        for name in names:
+            ward.cluster.apply(
+                {
+                    "apiVersion": "storage.k8s.io/v1",
+                    "kind": "StorageClass",
+                    "metadata": {"name": name, "annotations": note},
+                    "provisioner": "efs.csi.aws.com",
+                },
+                manager="test",
+            )
+        (fault,) = [f for f in found(claims.doctor(preflight_only=True), "storage") if f.severity != "ok"]
+        for command in fault.repair:
+            shell(testbed, command)
+        assert {f.severity for f in found(claims.doctor(preflight_only=True), "storage")} == {"ok"}
+    finally:
+        testbed.kubectl("delete", "storageclass", *names, "--ignore-not-found")
+        claims.close()
+
+
+def ward_of_claims(testbed: Testbed, namespace: str) -> Ward:
+    """The same model with its weights on a volume of the default class."""
+    text = (
+        spec(namespace)
+        .replace("hub_token:", "weights: {source: pvc}\n    hub_token:")
+        .replace("max: 2", "max: 1")
+    )
+    return Ward(connect(testbed.kubeconfig), namespace, text)

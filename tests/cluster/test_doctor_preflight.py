@@ -6,8 +6,10 @@ import msgspec
 import pytest
 
 from homeport.cluster.doctor_nodes import obstacles, quantity, requests
+from homeport.cluster.doctor_pools import newer_driver, upgrade_kubelets, upgrade_server
 from homeport.cluster.doctor_preflight import parse_version, selects
 from homeport.cluster.doctor_types import Case, Facts, Finding, Missing
+from homeport.spec.models import Target
 from tests.cluster.healthy import case, faults, node, report, with_facts, with_list
 from tests.cluster.ward import planned, spec
 
@@ -31,7 +33,7 @@ def test_a_healthy_cluster_has_no_fault_and_says_what_it_looked_at(healthy: Case
     assert faults(healthy) == []
     assert not found.faulty
     assert {f.check for f in found.findings} == {
-        "reading", "rights", "versions", "kinds", "metrics-api", "namespace", "monitor-selected", "secrets", "nodes",
+        "reading", "rights", "versions", "kinds", "metrics-api", "namespace", "monitor-selected", "secrets", "hub-token", "nodes",
         "pods", "prometheus", "targets", "trigger", "scaled-object", "hpa",
     }  # fmt: skip
 
@@ -48,13 +50,41 @@ def test_an_old_server_is_an_error_that_names_the_field(healthy: Case) -> None:
     fault = only(faults(with_facts(healthy, server_version="v1.29.1")))
     assert (fault.check, fault.severity) == ("versions", "error")
     assert "preStop sleep" in fault.why
+    (command,) = fault.repair
+    assert command.startswith("gcloud container clusters upgrade CLUSTER --location us-central1 --master")
+    assert command.endswith("--cluster-version 1.30"), "one minor after the other"
 
 
 def test_an_old_kubelet_is_a_warning_that_names_the_node(healthy: Case) -> None:
     nodes = [dict(n) for n in healthy.facts.lists["Node"]]
     nodes[1] = {**nodes[1], "status": {**nodes[1]["status"], "nodeInfo": {"kubeletVersion": "v1.28.9"}}}
+    labels = {**nodes[1]["metadata"]["labels"], "cloud.google.com/gke-nodepool": "h100"}
+    nodes[1]["metadata"] = {"name": "gpu-1", "labels": labels}
     fault = only(faults(with_list(healthy, "Node", *nodes)))
     assert (fault.check, fault.severity, fault.where) == ("versions", "warning", "Node gpu-1")
+    assert fault.repair == (
+        "gcloud container clusters upgrade CLUSTER --location us-central1 --node-pool h100",
+    )
+
+
+@pytest.mark.parametrize(
+    ("platform", "server", "kubelets", "driver"),
+    [
+        ("eks", "eksctl upgrade cluster", "eksctl upgrade nodegroup", "eksctl upgrade nodegroup"),
+        ("aks", "az aks upgrade", "az aks nodepool upgrade", "az aks nodepool upgrade"),
+        ("minikube", "minikube start", "kubectl get nodes", "kubectl get nodes"),
+        ("generic", "kubectl version", "kubectl get nodes", "kubectl get nodes"),
+    ],
+)
+def test_each_platform_has_its_own_upgrades(platform: str, server: str, kubelets: str, driver: str) -> None:
+    target = Target(platform=platform)  # type: ignore[arg-type]
+    nodes = [node("gpu-0", "any", 8), node("gpu-1", "any", 8)]
+    assert upgrade_server(target, "1.36")[0].startswith(server)
+    (pools,) = upgrade_kubelets(target, nodes, "1.36")
+    assert pools.startswith(kubelets)
+    assert newer_driver(target, nodes, "driver")[0].startswith(driver)
+    operated = [node("gpu-0", "any", 8, **{"nvidia.com/gpu.deploy.driver": "true"})]
+    assert "clusterpolicies.nvidia.com/cluster-policy" in newer_driver(target, operated, "driver")[0]
 
 
 @pytest.mark.parametrize(
@@ -233,6 +263,23 @@ def test_room_counts_what_others_run_and_not_our_own_pods(healthy: Case) -> None
     assert "room for 1 replica" in only(faults(half)).what
 
 
+@pytest.mark.parametrize(("name", "makes"), [("registry", True), ("hub-token", False)])
+def test_a_pull_secret_of_the_wrong_type(healthy: Case, name: str, makes: bool) -> None:
+    account = next(o for o in healthy.objects if o["kind"] == "ServiceAccount")
+    there = {**account, "imagePullSecrets": [{"name": name}]}
+    changed = with_facts(
+        with_list(healthy, "ServiceAccount", there),
+        secrets={"hub-token": {"token": True}, "registry": {"password": True}},
+    )
+    fault = only(faults(changed))
+    assert (fault.check, fault.what) == ("pull-secrets", f"the Secret '{name}' has no key .dockerconfigjson")
+    show, *make = fault.repair
+    assert show == "kubectl --namespace ward get secrets --field-selector type=kubernetes.io/dockerconfigjson"
+    assert [c.split()[3] for c in make] == (["delete", "create"] if makes else []), (
+        "pods read the other one's key"
+    )
+
+
 def test_an_old_driver_is_told_where_feature_discovery_tells_it(healthy: Case) -> None:
     nodes = [dict(n) for n in healthy.facts.lists["Node"]]
     labels = {**nodes[0]["metadata"]["labels"], "nvidia.com/cuda.driver.major": "550"}
@@ -240,6 +287,8 @@ def test_an_old_driver_is_told_where_feature_discovery_tells_it(healthy: Case) -
     fault = only(faults(with_list(healthy, "Node", *nodes)))
     assert (fault.check, fault.severity) == ("gpu-driver", "error")
     assert "-cu129" in fault.advice
+    assert "--node-pool POOL" in fault.repair[0]
+    assert fault.repair[1] == "kubectl get nodes --label-columns nvidia.com/cuda.driver-version.major"
 
 
 @pytest.mark.parametrize(
@@ -334,24 +383,45 @@ models:
 
 
 @pytest.mark.parametrize(
-    ("named", "classes", "word"),
+    ("named", "classes", "word", "repair"),
     [
-        (", storage_class: efs", [("gp3", "ebs.csi.aws.com", False)], "there is no StorageClass 'efs'"),
-        ("", [("gp3", "ebs.csi.aws.com", False)], "no StorageClass is the default"),
+        (
+            ", storage_class: efs",
+            [("gp3", "ebs.csi.aws.com", False)],
+            "there is no StorageClass 'efs'",
+            "get storageclass",
+        ),
+        (
+            "",
+            [("gp3", "ebs.csi.aws.com", False)],
+            "no StorageClass is the default",
+            "patch storageclass gp3 --patch "
+            '\'{"metadata":{"annotations":{"storageclass.kubernetes.io/is-default-class":"true"}}}\'',
+        ),
+        (
+            "",
+            [("a", "efs.csi.aws.com", False), ("b", "efs.csi.aws.com", False)],
+            "no StorageClass is the default",
+            "patch storageclass NAME",
+        ),
+        ("", [], "no StorageClass is the default", "get storageclass"),
         (
             ", storage_class: gp3}\n    replicas: {min: 2, max: 2",
             [("gp3", "ebs.csi.aws.com", True)],
             "makes volumes for one node",
+            "get storageclass --output custom-columns",
         ),
         (
             "",
             [("a", "efs.csi.aws.com", True), ("b", "efs.csi.aws.com", True)],
             "2 StorageClasses call themselves the default",
+            "patch storageclass a --patch "
+            '\'{"metadata":{"annotations":{"storageclass.kubernetes.io/is-default-class":"false"}}}\'',
         ),
-        (", storage_class: efs", [("efs", "efs.csi.aws.com", False)], ""),
+        (", storage_class: efs", [("efs", "efs.csi.aws.com", False)], "", ""),
     ],
 )
-def test_storage(named: str, classes: list[tuple[str, str, bool]], word: str) -> None:
+def test_storage(named: str, classes: list[tuple[str, str, bool]], word: str, repair: str) -> None:
     from homeport.cluster.doctor import judge
     from homeport.manifests.parsing import load as parsed
     from homeport.manifests.render import documents
@@ -364,10 +434,11 @@ def test_storage(named: str, classes: list[tuple[str, str, bool]], word: str) ->
             "metadata": {
                 "name": n,
                 "annotations": {"storageclass.kubernetes.io/is-default-class": "true"} if d else {},
+                "creationTimestamp": f"2026-01-0{day}T00:00:00Z",
             },
             "provisioner": p,
         }
-        for n, p, d in classes
+        for day, (n, p, d) in enumerate(classes, 1)
     ]
     made_case = Case(
         plan=plan,
@@ -383,4 +454,5 @@ def test_storage(named: str, classes: list[tuple[str, str, bool]], word: str) ->
     if not word:
         assert not found
         return
-    assert any(word in f.what for f in found), [f.what for f in found]
+    fault = next(f for f in found if word in f.what)
+    assert fault.repair[0].startswith(f"kubectl {repair}")

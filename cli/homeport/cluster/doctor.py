@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from homeport.cluster import (
+    doctor_hub,
     doctor_inputs,
     doctor_nodes,
     doctor_pods,
@@ -62,6 +63,7 @@ PREFLIGHT: dict[str, Check] = {
     **doctor_rights.CHECKS,
     **doctor_preflight.CHECKS,
     **doctor_inputs.CHECKS,
+    **doctor_hub.CHECKS,
     **doctor_nodes.CHECKS,
 }
 LIVE: dict[str, Check] = {
@@ -74,9 +76,16 @@ LIVE: dict[str, Check] = {
 
 
 def diagnose(
-    plan: Plan, cluster: Cluster, file: str = "homeport.yaml", *, preflight_only: bool = False
+    plan: Plan,
+    cluster: Cluster,
+    file: str = "homeport.yaml",
+    *,
+    preflight_only: bool = False,
+    ask_hub: bool = False,
 ) -> Report:
     """Look at everything. `file` is what the commands of the findings name as the spec.
+
+    `ask_hub` sends the tokens of the models' Secrets to the Hub, to ask whether it takes them.
 
     Raises the environment's errors where the API server does not answer at all.
     """
@@ -89,6 +98,9 @@ def diagnose(
         file=file,
     )
     facts = gather(case, cluster, live=not preflight_only)
+    if ask_hub:
+        words = doctor_hub.ask_hub(msgspec.structs.replace(case, facts=facts), cluster)
+        facts = msgspec.structs.replace(facts, hub=words)
     return judge(msgspec.structs.replace(case, facts=facts), preflight_only=preflight_only)
 
 

@@ -1,12 +1,11 @@
-"""What pods take from the cluster: volumes, runtime classes, Secrets, the Hub's token."""
+"""What pods take from the cluster: volumes, runtime classes, Secrets."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from homeport.cluster.doctor_types import Case, Check, Finding, Object, Unanswered, model_of, pod_specs
 from homeport.manifests.prerequisites import secrets
-from homeport.manifests.weights import loads_weights
 
 DEFAULT_CLASS = (
     "storageclass.kubernetes.io/is-default-class",
@@ -47,40 +46,49 @@ def storage(case: Case) -> Iterator[Finding]:
     if not claims:
         return
     classes = {c["metadata"]["name"]: c for c in case.facts.of("StorageClass")}
-    defaults = [n for n, c in classes.items() if _default_class(c)]
+    defaults = _default_classes(classes)
     for claim in claims:
         name = claim["spec"].get("storageClassName")
         where = f"PersistentVolumeClaim {case.facts.namespace}/{claim['metadata']['name']}"
         finding = partial(Finding, check="storage", where=where, model=model_of(claim))
-        wrong = partial(finding, repair=("kubectl get storageclass",))
         if name == "":
             continue  # bound to a PersistentVolume by name
         if name not in classes and (name is not None or not defaults):
-            yield wrong(
+            there = ", ".join(classes) or "(the cluster has none)"
+            make_default = name is None and bool(classes)
+            yield finding(
                 severity="error",
                 what="no StorageClass is the default, and the claim names none"
                 if name is None
                 else f"there is no StorageClass '{name}'",
                 why="the claim stays Pending, and so do the pods that mount it",
-                advice=f"set weights.storage_class to one of: {', '.join(classes) or '(the cluster has none)'}",
+                advice=f"set weights.storage_class to one of: {there}"
+                + (", or make one of them the default" if make_default else ""),
+                repair=(_mark_default(next(iter(classes)) if len(classes) == 1 else "NAME"),)
+                if make_default
+                else ("kubectl get storageclass",),
             )
             continue
         if name is None and len(defaults) > 1:
-            yield wrong(
+            yield finding(
                 severity="warning",
                 what=f"{len(defaults)} StorageClasses call themselves the default: {', '.join(defaults)}",
-                why="the newest wins, which may not be the one that was meant",
-                advice="set weights.storage_class",
+                why=f"the newest wins, {defaults[-1]}, which may not be the one that was meant",
+                advice="set weights.storage_class, or leave one default: these commands leave the one that wins now",
+                repair=tuple(_unmark_default(classes[n]) for n in defaults[:-1]),
             )
         used = classes[name if name is not None else defaults[-1]]
         modes = claim["spec"].get("accessModes", ())
         if "ReadWriteMany" in modes and used.get("provisioner") in ONE_NODE_DRIVERS:
-            yield wrong(
+            others = [n for n, c in classes.items() if c.get("provisioner") not in ONE_NODE_DRIVERS]
+            yield finding(
                 severity="error",
                 what=f"StorageClass '{used['metadata']['name']}' ({used['provisioner']}) makes volumes for one node, "
                 "and the claim asks for ReadWriteMany",
                 why="the driver refuses the volume, the claim stays Pending, and so do the pods",
-                advice="set weights.storage_class to a class of a shared file system (Filestore, EFS, Azure Files, NFS, CephFS)",
+                advice="set weights.storage_class to a class of a shared file system (Filestore, EFS, Azure Files, NFS, CephFS)"
+                + (f"; not known to be for one node: {', '.join(others)}" if others else ""),
+                repair=_shared_class(case, others),
             )
             continue
         yield finding(severity="ok", what=f"StorageClass '{used['metadata']['name']}' for {where}")
@@ -110,38 +118,12 @@ def runtime_classes(case: Case) -> Iterator[Finding]:
         )
 
 
-def hub_tokens(case: Case) -> Iterator[Finding]:
-    """Gated models that pods download have a token."""
-    for model in case.plan.models:
-        if model.spec.weights.source not in ("hub", "pvc") or not loads_weights(model):
-            continue
-        if model.spec.hub_token is not None or model.source.local_path is not None:
-            continue  # `secrets` looks at the token
-        finding = partial(Finding, check="hub-token", where=f"model {model.spec.name}", model=model.spec.name)
-        if model.source.gated:
-            yield finding(
-                severity="error",
-                what=f"{model.source.checkpoint} is gated, and the spec names no Hub token",
-                why="the Hub answers the download with 401, and the pods crash",
-                advice=f"accept the licence at https://huggingface.co/{model.source.checkpoint}, then add to the model: "
-                "hub_token: {secret: hub-token, key: token}",
-                repair=(_create_secret(case.facts.namespace, "hub-token", ("token",)),),
-            )
-        elif model.source.gated is None:
-            yield finding(
-                severity="unknown",
-                what=f"nobody knows here whether {model.source.checkpoint} is gated, and the spec names no Hub token",
-                why="a gated model's download ends with 401",
-                advice=f"look at https://huggingface.co/{model.source.checkpoint}",
-            )
-
-
 def secret_keys(case: Case) -> Iterator[Finding]:
     """The Secrets that the documents name exist, with the keys that are read, and these hold something."""
     commands = {p.name.removeprefix("Secret "): p.commands for p in secrets(case.plan)}
     for name, (keys, models) in _named_secrets(case).items():
         where = f"Secret {case.facts.namespace}/{name}"
-        make = commands.get(name) or (_create_secret(case.facts.namespace, name, keys),)
+        make = commands.get(name) or (create_secret(case.facts.namespace, name, keys),)
         if f"Secret {name}" in case.facts.missing:
             lack = case.facts.missing[f"Secret {name}"]
             raise Unanswered(where, lack)
@@ -190,7 +172,12 @@ def pull_secrets(case: Case) -> Iterator[Finding]:
         if account["metadata"]["name"] in accounts:
             for reference in account.get("imagePullSecrets", ()):
                 names[reference["name"]] = f"ServiceAccount {account['metadata']['name']}"
+    env_secrets = _named_secrets(case)
     for name, user in names.items():
+        make = (
+            f"kubectl --namespace {case.facts.namespace} create secret docker-registry {name} "
+            '--docker-server=REGISTRY --docker-username=USER --docker-password="$(cat FILE)"'
+        )
         if f"Secret {name}" in case.facts.missing:
             lack = case.facts.missing[f"Secret {name}"]
             raise Unanswered(f"Secret {name}", lack)
@@ -201,17 +188,25 @@ def pull_secrets(case: Case) -> Iterator[Finding]:
                 severity="error",
                 what=f"there is no image pull secret '{name}'",
                 why="a private image cannot be pulled",
-                repair=(
-                    f"kubectl --namespace {case.facts.namespace} create secret docker-registry {name} "
-                    '--docker-server=REGISTRY --docker-username=USER --docker-password="$(cat FILE)"',
-                ),
+                repair=(make,),
             )
         elif ".dockerconfigjson" not in there and ".dockercfg" not in there:
             yield finding(
                 severity="error",
                 what=f"the Secret '{name}' has no key .dockerconfigjson",
                 why="the kubelet finds no credentials in it",
-                advice="make it with `kubectl create secret docker-registry`",
+                advice="a Secret's type cannot be changed: name one of those that the first command lists, or make this one anew"
+                if name not in env_secrets
+                else "pods read this Secret's keys: name another one for pulling images",
+                repair=(
+                    f"kubectl --namespace {case.facts.namespace} get secrets "
+                    "--field-selector type=kubernetes.io/dockerconfigjson",
+                    *(
+                        (f"kubectl --namespace {case.facts.namespace} delete secret {name}", make)
+                        if name not in env_secrets
+                        else ()
+                    ),
+                ),
             )
         else:
             yield finding(severity="ok", what=f"image pull secret '{name}' exists")
@@ -249,20 +244,59 @@ def named_secrets(case_objects: tuple[Object, ...]) -> list[str]:
     return list(names)
 
 
-def _create_secret(space: str, name: str, keys: tuple[str, ...]) -> str:
+def create_secret(space: str, name: str, keys: tuple[str, ...]) -> str:
+    """The command that makes a Secret of files (no keys: of a file of variables)."""
     files = " ".join(f"--from-file={shlex.quote(key)}=FILE" for key in keys) or "--from-env-file=FILE"
     return f"kubectl --namespace {space} create secret generic {name} {files}"
 
 
-def _default_class(storage_class: Object) -> bool:
+def _default_classes(classes: dict[str, Object]) -> list[str]:
+    """The StorageClasses that call themselves the default; the last is the one that the API server takes.
+
+    That is the newest, of those the first by name (admission plugin DefaultStorageClass).
+    """
+    found = [
+        (c["metadata"].get("creationTimestamp", ""), n)
+        for n, c in sorted(classes.items(), reverse=True)
+        if _default_notes(c)
+    ]
+    return [name for _, name in sorted(found, key=lambda one: one[0])]
+
+
+def _default_notes(storage_class: Object) -> list[str]:
     notes = storage_class["metadata"].get("annotations") or {}
-    return any(notes.get(key) == "true" for key in DEFAULT_CLASS)
+    return [key for key in DEFAULT_CLASS if notes.get(key) == "true"]
+
+
+def _mark_default(name: str) -> str:
+    return _annotate(name, (DEFAULT_CLASS[0],), "true")
+
+
+def _unmark_default(storage_class: Object) -> str:
+    return _annotate(storage_class["metadata"]["name"], _default_notes(storage_class), "false")
+
+
+def _annotate(name: str, keys: Sequence[str], value: str) -> str:
+    notes = ",".join(f'"{key}":"{value}"' for key in keys)
+    return f'kubectl patch storageclass {name} --patch \'{{"metadata":{{"annotations":{{{notes}}}}}}}\''
+
+
+def _shared_class(case: Case, others: list[str]) -> tuple[str, ...]:
+    """What shows the drivers of the classes that are there, or brings one for many nodes."""
+    target = case.plan.spec.target
+    if target.platform == "gke" and not others:
+        place = target.region or "REGION"
+        return (
+            f"gcloud container clusters update CLUSTER --location {place} --update-addons GcpFilestoreCsiDriver=ENABLED",
+        )
+    return (
+        "kubectl get storageclass --output custom-columns=NAME:.metadata.name,DRIVER:.provisioner,OPTIONS:.parameters",
+    )
 
 
 CHECKS: dict[str, Check] = {
     "storage": storage,
     "runtime-class": runtime_classes,
-    "hub-token": hub_tokens,
     "secrets": secret_keys,
     "pull-secrets": pull_secrets,
 }

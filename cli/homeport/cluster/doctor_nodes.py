@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 import msgspec
 
 from homeport.catalog.types import Instance
+from homeport.cluster.doctor_pools import newer_driver
 from homeport.cluster.doctor_types import Case, Check, Finding, Object, model_of, pod_specs
 from homeport.manifests.prerequisites import prerequisites
 from homeport.manifests.provisioning import GKE_ACCELERATORS
@@ -371,14 +372,15 @@ def drivers(case: Case) -> Iterator[Finding]:
         if model.gpu is None or least is None:
             continue
         resource = model.gpu.kubernetes_resource
-        old: dict[int, list[str]] = {}
+        old: dict[int, list[Object]] = {}
         for node in case.facts.of("Node"):
             labels = node["metadata"].get("labels", {})
             major = next((labels[k] for k in DRIVER_LABELS if k in labels), "")
             offers = resource in (node.get("status", {}).get("allocatable") or {})
             if offers and major.isdigit() and int(major) < int(least[0]):
-                old.setdefault(int(major), []).append(node["metadata"]["name"])
-        for major, names in old.items():
+                old.setdefault(int(major), []).append(node)
+        for major, nodes in old.items():
+            names = [n["metadata"]["name"] for n in nodes]
             yield Finding(
                 check="gpu-driver",
                 severity="error",
@@ -388,6 +390,7 @@ def drivers(case: Case) -> Iterator[Finding]:
                 why="the engine ends at once with 'driver too old'",
                 advice="upgrade the driver, or set image to the build for older drivers"
                 + (f": {model.engine.other_images['cu129']}" if "cu129" in model.engine.other_images else ""),
+                repair=newer_driver(case.plan.spec.target, nodes, DRIVER_LABELS[0]),
             )
 
 

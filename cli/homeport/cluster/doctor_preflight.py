@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from homeport.cluster.doctor_pools import upgrade_kubelets, upgrade_server
 from homeport.cluster.doctor_types import (
     Case,
     Check,
@@ -63,7 +64,8 @@ def versions(case: Case) -> Iterator[Finding]:
             severity="error",
             what=f"the API server is {case.facts.server_version}; the documents need {wanted}",
             why=f"{because}: an older server drops or refuses the field",
-            advice=f"upgrade the cluster to {wanted} or newer",
+            advice=f"upgrade the cluster to {wanted} or newer, one minor version after the other",
+            repair=upgrade_server(case.plan.spec.target, f"{server[0]}.{server[1] + 1}"),
         )
     else:
         yield Finding(
@@ -71,20 +73,22 @@ def versions(case: Case) -> Iterator[Finding]:
             severity="ok",
             what=f"Kubernetes {case.facts.server_version} (the documents need {wanted})",
         )
-    old: dict[str, list[str]] = {}
+    old: dict[str, list[Object]] = {}
     for node in case.facts.of("Node"):
         kubelet = node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "")
         found = parse_version(kubelet)
         if found is not None and found < least:
-            old.setdefault(kubelet, []).append(node["metadata"]["name"])
-    for kubelet, names in old.items():
+            old.setdefault(kubelet, []).append(node)
+    for kubelet, nodes in old.items():
+        names = [n["metadata"]["name"] for n in nodes]
         yield Finding(
             check="versions",
             severity="warning",
             what=f"{len(names)} nodes run kubelet {kubelet}; the documents need {wanted}",
             where=_some("Node", names),
             why=f"{because}: a pod on such a node does not get it",
-            advice=f"upgrade the node pool to {wanted} or newer",
+            advice=f"upgrade the node pool to {wanted} or newer; it cannot be newer than the API server",
+            repair=upgrade_kubelets(case.plan.spec.target, nodes, wanted),
         )
 
 

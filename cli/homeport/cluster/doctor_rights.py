@@ -77,7 +77,7 @@ def reading(case: Case) -> Iterator[Finding]:
         severity="unknown",
         what=f"you may not read {', '.join(dict.fromkeys(resources))}",
         why="the checks that need them could not be made (marked ? below)",
-        advice=f"an administrator must run this; you are {case.facts.user or 'unknown'}. Of Secrets only the names of keys are looked at",
+        advice=f"an administrator must run this; you are {case.facts.user or 'unknown'}. Of Secrets only the names of keys are looked at, with --hub the Hub tokens too",
         repair=role_commands(
             "clusterrole",
             "homeport-doctor",

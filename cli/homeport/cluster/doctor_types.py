@@ -92,6 +92,23 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     previous: bool
 
 
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """For the Hub: may the token under `key` of a Secret read a checkpoint? `pods_say`: pods in the cluster ask that Hub."""
+
+    secret: str
+    key: str
+    checkpoint: str
+    endpoint: str
+    pods_say: bool
+
+
+class HubWord(msgspec.Struct, frozen=True, kw_only=True):
+    """What the Hub said: an empty `kind` where the token may, else a kind of `HubFailure` and its reason."""
+
+    kind: str = ""
+    reason: str = ""
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What a cluster answered, as plain objects.
 
@@ -99,7 +116,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     ones of the plan's namespace, `pods_anywhere` of all). `missing` says which of these questions got no answer.
     `user` is who the API server takes us for. `secrets` maps a Secret's name to its keys and whether each holds anything: values are never kept. `allowed` maps
     (verb, group, resource) to the API server's word, `logs` (pod, container) to the end of a log, `answers`
-    (Prometheus' URL, query) to elements, `targets` Prometheus' URL to what it scrapes. `now` is seconds since the epoch.
+    (Prometheus' URL, query) to elements, `targets` Prometheus' URL to what it scrapes, `hub` what the Hub says of tokens (None: it was not asked). `now` is seconds since the epoch.
     """
 
     namespace: str
@@ -113,6 +130,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     logs: dict[tuple[str, str], Log] = {}
     answers: dict[tuple[str, str], tuple[Element, ...]] = {}
     targets: dict[str, tuple[Target, ...]] = {}
+    hub: dict[Question, HubWord] | None = None
     missing: dict[str, Missing] = {}
     now: float = 0.0
 

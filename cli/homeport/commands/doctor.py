@@ -27,17 +27,29 @@ MARKS: dict[str, tuple[str, dict[str, Any]]] = {
 @click.command(
     epilog=examples(
         "homeport doctor -f homeport.yaml --preflight",
+        "homeport doctor -f homeport.yaml --preflight --hub",
         "homeport doctor -f homeport.yaml --context prod -o json",
     )
 )
 @spec_options
 @cluster_options
 @click.option("--preflight", is_flag=True, help="Only what must be true before anything is applied.")
+@click.option(
+    "--hub",
+    is_flag=True,
+    help="Also send the Hub tokens in the models' Secrets to the Hub, and say whether they may read the models.",
+)
 @output_option("table", "json", "yaml")
 @common_options
 @click.pass_obj
 def doctor(
-    out: Output, options: SpecOptions, cluster: ClusterOptions, *, preflight: bool, output_format: Format
+    out: Output,
+    options: SpecOptions,
+    cluster: ClusterOptions,
+    *,
+    preflight: bool,
+    hub: bool,
+    output_format: Format,
 ) -> int:
     """Say what is wrong with a cluster, and which commands repair it.
 
@@ -52,7 +64,7 @@ def doctor(
     with options.reading() as loaded:
         plan = Planner(options.base_dir, enforce=False).plan(loaded.spec)
         file = options.file or DEFAULT_FILE
-        report = diagnose(plan, cluster.connect(), file, preflight_only=preflight)
+        report = diagnose(plan, cluster.connect(), file, preflight_only=preflight, ask_hub=hub)
     report = _addressed(report, cluster)
     if output_format == "table":
         _print(out, report, preflight_only=preflight)
@@ -71,11 +83,13 @@ def _addressed(report: "Report", cluster: ClusterOptions) -> "Report":
     )
 
     def address(command: str) -> str:
-        if " create " in command and "role" in command:
+        if re.match(r"kubectl create (cluster)?role", command):
             return command  # for somebody else, who has the rights
-        command = re.sub(r"(^|\| )kubectl ", lambda m: f"{m[1]}{kubectl} ", command)
+        command = re.sub(r"(^|\| |\$\()kubectl ", lambda m: f"{m[1]}{kubectl} ", command)
         command = re.sub(r"^helm ", lambda _: f"helm{own.replace('--context', '--kube-context')} ", command)
-        return re.sub(r"^homeport (diff|status|doctor)\b", lambda m: f"homeport {m[1]}{own}", command)
+        return re.sub(
+            r"(^| )homeport (diff|status|doctor)\b", lambda m: f"{m[1]}homeport {m[2]}{own}", command
+        )
 
     import msgspec
 
