@@ -359,6 +359,7 @@ def test_the_token_is_in_no_output(
     assert server.asked, "the token was sent"
     out, err = capfd.readouterr()
     assert "hub-token" in out
+    assert "values are not looked at" not in out
     for form in (TOKEN, ENCODED):
         assert form not in out + err + caplog.text
 

@@ -157,7 +157,8 @@ def secret_keys(case: Case) -> Iterator[Finding]:
         if not gone and not empty:
             yield finding(
                 severity="ok",
-                what=f"Secret '{name}' has {', '.join(keys) or 'keys'} (values are not looked at)",
+                what=f"Secret '{name}' has {', '.join(keys) or 'keys'}"
+                + (" (values are not looked at)" if case.facts.hub is None else ""),
             )
 
 
