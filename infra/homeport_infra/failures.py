@@ -14,12 +14,14 @@ class Stopped(EnvironmentProblem):
 
 
 def failure(operation: str, output: str, *, stack: str = "dev", backend: str = "") -> EnvironmentProblem:
-    """Say in a sentence what the output of a failed `operation` means."""
+    """Say in a sentence what the output of a failed `operation` means; never with the password of a backend's URL."""
+    shown = re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:…@", backend)
+    output = output.replace(backend, shown) if backend else output
     for pattern, sentence, advice in KNOWN:
         found = re.search(pattern, output, re.DOTALL)
         if found:
             names = {k: v or "" for k, v in found.groupdict().items()}
-            values = {"operation": operation, "stack": stack, "backend": backend, **names}
+            values = {"operation": operation, "stack": stack, "backend": shown, **names}
             return EnvironmentProblem(sentence.format(**values), help=advice.format(**values))
     return EnvironmentProblem(
         f"pulumi {operation} failed: {last_line(output)}",
@@ -32,6 +34,22 @@ KNOWN = (
         r"(?:unknown stack|no stack named|failed to load checkpoint)[^\n]*?(?P<name>organization/[\w./-]+)",
         "there is no stack {name}, which this stack refers to",
         "deploy that layer first, or correct --cluster-stack and --platform-stack",
+    ),
+    (
+        r"failed to load checkpoint: (?:place \d+: )?(?P<why>[^\n]+)",
+        "the state of stack {stack} cannot be read: {why}",
+        "put back the copy that lies beside it ({stack}.json.bak), or one of the folder backups, in {backend}",
+    ),
+    (
+        r"\.pulumi/[^\n]*?(?P<why>read-only file system|no space left on device|disk quota exceeded|permission denied)",
+        "the state of stack {stack} cannot be written: {why}",
+        "see that {backend} has room and can be written, or name another place with --backend; then run the same command again, "
+        "with --adopt where objects were made that the state does not know",
+    ),
+    (
+        r"(?:unable to open state database|read \"\.pulumi/|PULUMI_ACCESS_TOKEN must be set)[^\n]*",
+        "the state backend {backend} cannot be used",
+        "check PULUMI_BACKEND_URL or --backend, and its credentials",
     ),
     (
         r"resource plugin '(?:pulumi-resource-)?(?P<plugin>[\w-]+)' at version (?P<version>v[\w.-]+)",

@@ -3,7 +3,9 @@
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -15,6 +17,9 @@ from homeport.errors import EnvironmentProblem
 PASSPHRASES = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 CLOUD_SCHEMES = ("http", "https")
 """Backends of Pulumi's service: it keeps the key of a stack's secrets itself."""
+
+BEING_WRITTEN_S = 5
+"""Seconds that an empty lock may still be one that another run is writing."""
 
 
 class Interrupted(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +39,8 @@ def state_folder() -> Path:
 def environment(operation: str, backend: str = "") -> dict[str, str]:
     """What the CLI needs that the user has not set: a backend, local by default, and no question about updates.
 
-    Raises EnvironmentProblem without a passphrase: the state's secrets are always encrypted.
+    Raises EnvironmentProblem without a passphrase (the state's secrets are always encrypted), and where the folder of the
+    state cannot be made.
     """
     url = backend or os.environ.get("PULUMI_BACKEND_URL", "")
     cloud = urlsplit(url).scheme in CLOUD_SCHEMES
@@ -45,7 +51,13 @@ def environment(operation: str, backend: str = "") -> dict[str, str]:
         )
     if not url:
         folder = state_folder()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise EnvironmentProblem(
+                f"the folder {folder}, where the state goes, cannot be made: {error.strerror}",
+                help="set XDG_STATE_HOME to a folder of yours, or name a backend with --backend",
+            ) from error
         url = folder.as_uri()
     return {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_BACKEND_URL": url}
 
@@ -53,14 +65,20 @@ def environment(operation: str, backend: str = "") -> dict[str, str]:
 def break_dead_locks(backend: str, project: str, stack: str) -> list[str]:
     """Remove the locks that processes of this machine left which no longer run; return who held them.
 
-    Only of a backend in a folder: a lock of another machine, or of a process that runs, is not touched.
+    Only of a backend in a folder: a lock of another machine, or of a process that runs, is not touched. What a full disk
+    left of a lock holds nobody, and Pulumi fails at it until it is gone.
     """
     parts = urlsplit(backend)
     if parts.scheme != "file":
         return []
     folder = Path(unquote(parts.netloc + parts.path)).expanduser()
+    locks = folder / ".pulumi" / "locks" / "organization" / project / stack
+    for file in locks.glob("*.json*.tmp"):
+        with suppress(OSError):
+            if not file.stat().st_size and time.time() - file.stat().st_mtime > BEING_WRITTEN_S:
+                file.unlink()
     found = []
-    for file in sorted((folder / ".pulumi" / "locks" / "organization" / project / stack).glob("*.json")):
+    for file in sorted(locks.glob("*.json")):
         try:
             lock = json.loads(file.read_bytes())
             here = lock["hostname"] == socket.gethostname()

@@ -60,6 +60,25 @@ def test_a_missing_plugin_is_named_with_its_command() -> None:
         ("configured Kubernetes cluster is unreachable: bad certificate", "no cluster can be reached: bad certificate", "goes on"),
         ("failed to reach the API server https://127.0.0.1:1: [Errno 111] Connection refused", "stopped answering during up", "same command"),
         ("Deployment a/b did not become ready in time", "Deployment a/b did not become ready", "homeport doctor"),
+        ("error: failed to load checkpoint: place 1: unexpected end of JSON input", "the state of stack prod cannot be read: unexpected end of JSON input", "prod.json.bak"),
+        (
+            "error: 2 errors occurred:\n    1) write /state/.pulumi/locks/organization/homeport/prod/1.json.18e.tmp: no space left on device\n"
+            "    2) Unknown",
+            "the state of stack prod cannot be written: no space left on device",
+            "has room",
+        ),
+        (
+            'pre-step event returned an error: failed to save snapshot: blob (key ".pulumi/stacks/homeport/prod.json") (code=Unknown): write '
+            "/state/.pulumi/stacks/homeport/prod.json.18e.tmp: read-only file system\nerror: update failed",
+            "the state of stack prod cannot be written: read-only file system",
+            "has room",
+        ),
+        (
+            'error: read ".pulumi/meta.yaml": blob (key ".pulumi/meta.yaml") (code=Unknown): operation error S3: GetObject, dial tcp '
+            "127.0.0.1:1: connect: connection refused",
+            "the state backend file:///state cannot be used",
+            "--backend",
+        ),
     ],
 )  # fmt: skip
 def test_what_the_engine_says_becomes_a_sentence(output: str, sentence: str, advice: str) -> None:
@@ -68,6 +87,18 @@ def test_what_the_engine_says_becomes_a_sentence(output: str, sentence: str, adv
     assert advice in str(problem.help)
     assert "\n" not in str(problem)
     assert problem.exit_code == 3
+
+
+def test_the_password_of_a_backend_is_never_said() -> None:
+    backend = "postgres://ada:s3cret@db.example.com:5432/state"
+    for output in (
+        f'error: unable to open state database "{backend}": failed to ping PostgreSQL: connection refused',
+        "error: the stack is currently locked by 1 lock(s): created by ada@box (pid 42) at 2026-08-03T10:00:00Z",
+        f"error: something else at {backend}",
+    ):
+        problem = failure("up", output, backend=backend)
+        assert "s3cret" not in f"{problem} {problem.help}"
+        assert "postgres://ada:…@db.example.com:5432/state" in f"{problem} {problem.help}"
 
 
 @pytest.fixture
@@ -94,6 +125,16 @@ def test_state_is_local_and_private_and_never_without_a_passphrase(
     assert found["PULUMI_BACKEND_URL"] == folder.as_uri()
     assert folder.stat().st_mode & 0o077 == 0
     assert "secret" not in str(found)
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(unset: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    unset.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    (tmp_path / "homeport").write_text("a file")
+    with pytest.raises(
+        EnvironmentProblem, match="where the state goes, cannot be made: Not a directory"
+    ) as stopped:
+        environment("preview")
+    assert "--backend" in str(stopped.value.help)
 
 
 def test_another_backend_is_named_by_the_environment_or_the_option(unset: pytest.MonkeyPatch) -> None:
@@ -124,6 +165,17 @@ def test_only_the_locks_of_dead_processes_here_are_removed(tmp_path: Path) -> No
     assert state.break_dead_locks(tmp_path.as_uri(), "homeport", "dev") == [f"process {ended.pid}"]
     assert (dead.exists(), alive.exists(), elsewhere.exists()) == (False, True, True)
     assert state.break_dead_locks("s3://bucket", "homeport", "dev") == []
+
+
+def test_what_a_full_disk_left_of_a_lock_is_removed(tmp_path: Path) -> None:
+    """Pulumi reads it, and fails until it is gone; one that is being written is nobody's business."""
+    folder = lock(tmp_path, os.getpid(), socket.gethostname()).parent
+    left, written = folder / "1.json.18ec7e7d5b583e0b.tmp", folder / "2.json.18ec7e7d5b583e0c.tmp"
+    left.touch()
+    written.touch()
+    os.utime(left, (0, 0))
+    assert state.break_dead_locks(tmp_path.as_uri(), "homeport", "dev") == []
+    assert (left.exists(), written.exists()) == (False, True)
 
 
 CLAIM = {
