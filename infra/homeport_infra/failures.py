@@ -109,7 +109,7 @@ KNOWN = (
     (
         r"no stack named '(?P<name>[^']+)' found",
         "there is no stack {name} in this backend",
-        "`pulumi stack ls --all` lists those that there are",
+        "`PULUMI_BACKEND_URL={backend} pulumi stack ls --all` lists those that there are",
     ),
     (
         r"(?:could not parse|problem logging in|unable to (?:open|check)|no such bucket|error listing stacks)[^\n]*",

@@ -18,7 +18,8 @@ def register(name: str, args: GpuNodePoolArgs, parent: pulumi.Resource) -> pulum
     """Register the pool; its name is the output. Raises SettingsError without a resource group."""
     if not args.resource_group:
         raise SettingsError(
-            "an agent pool of AKS needs the cluster's resource group", help="set homeport:resourceGroup"
+            "an agent pool of AKS needs the cluster's resource group",
+            help="name it with --resource-group (plain pulumi: homeport:resourceGroup)",
         )
     spot = {
         "scale_set_priority": "Spot",

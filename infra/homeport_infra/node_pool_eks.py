@@ -18,7 +18,8 @@ def register(name: str, args: GpuNodePoolArgs, parent: pulumi.Resource) -> pulum
     if not args.subnets or not args.node_role:
         raise SettingsError(
             "a node group of EKS needs subnets and the role of its nodes",
-            help="set homeport:subnets (ids, with commas) and homeport:nodeRole (an ARN)",
+            help="give --subnet (an id; repeat it) and --node-role (an ARN); plain pulumi: "
+            "homeport:subnets (with commas) and homeport:nodeRole",
         )
     reserved = None
     if args.reservation:

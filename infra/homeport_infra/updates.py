@@ -34,6 +34,8 @@ PHRASES = (
     ("spec.replicas", "replicas"),
     ("triggers", "what it scales on"),
     ("spec.metrics", "what it scales on"),
+    (".behavior.", "how fast it scales"),
+    ("spec.fallback.", "replicas while the load is unknown"),
     ("spec.resources.requests.storage", "size"),
     ("progressDeadlineSeconds", "how long a rollout may take"),
     ("terminationGracePeriodSeconds", "how long a drain may take"),

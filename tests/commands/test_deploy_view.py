@@ -149,3 +149,24 @@ def test_a_part_is_not_given_the_bill_of_the_whole(capsys: pytest.CaptureFixture
     assert "hold the bill from before, until an `up` of the whole stack" in capsys.readouterr().err
     result(Output(), "up", plan, Settings(), outcome(), "table")
     assert "/month" in capsys.readouterr().err
+
+
+def test_the_charts_of_a_platform_have_no_table_of_costs_and_no_stand_ins() -> None:
+    bill = pytest.importorskip("homeport_infra.bill")
+    plan = planned(explore=True)
+    compared = bill.compare(bill.stack_bill(plan, Settings(layers=("platform",))), {})
+    said = changes_text(Output(), plan, compared, outcome(changes={"create": 3}))
+    assert said.splitlines() == ["bill  the bill stays as it is", "", "stack dev: 3 to create"]
+
+
+def test_an_output_with_several_values_is_a_list(capsys: pytest.CaptureFixture[str]) -> None:
+    charts = {"platform": {"keda": "2.21.0", "other": "1.0"}}
+    result(Output(), "up", planned(explore=False), Settings(), outcome(outputs=charts), "table")
+    assert "platform  keda 2.21.0, other 1.0\n" in capsys.readouterr().out
+
+
+def test_a_layer_of_nodes_that_exist_is_called_empty() -> None:
+    file = str(EXAMPLES / "support.yaml")
+    empty = b"the layer cluster makes nothing"
+    assert empty in homeport("preview", "-f", file, "--layer", "cluster", env={"PATH": ""}).stderr
+    assert empty not in homeport("preview", "-f", file, env={"PATH": ""}).stderr

@@ -116,3 +116,14 @@ def test_keys_in_quotes_and_things_that_stay_the_same(plan: Plan) -> None:
     assert effect(step("Service", "update", path), plan).why == "annotations"
     assert effects([step("Service", "same"), step("Service", "create")], plan)[0].change == "new"
     assert [duration(s) for s in (0.2, 59, 60, 170)] == ["1 s", "59 s", "1 min", "2 min 50 s"]
+
+
+def test_how_a_scaler_scales_is_said_in_words(plan: Plan) -> None:
+    keda = "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.policies[0].periodSeconds"
+    hpa = "spec.behavior.scaleUp.stabilizationWindowSeconds"
+    for path, words in (
+        (keda, "how fast it scales"),
+        (hpa, "how fast it scales"),
+        ("spec.fallback.replicas", "replicas while the load is unknown"),
+    ):
+        assert effect(step("ScaledObject", "update", path), plan).why == words

@@ -49,6 +49,7 @@ def preview(out: Output, options: SpecOptions, target: StackOptions, output_form
     with options.reading() as loaded:
         plan = Planner(options.base_dir, explore=True).plan(loaded.spec)
         _known(plan, target)
+        _nodes_there(out, plan, target)
         if output_format == "table":
             view.plan(out, plan)
     problem: EnvironmentProblem | None = None
@@ -138,6 +139,7 @@ def _operate(
         _known(plan, target)
     _needed(operation)
     if operation == "up":
+        _nodes_there(out, plan, target)
         compared = _compared(plan, target, None)
         _hold(out, _violations(plan, target, compared, None), "; nothing was changed")
         if yes and _makes_pools(plan, target):
@@ -185,6 +187,18 @@ def _known(plan: "Plan", target: StackOptions) -> None:
     for name in target.only:
         if name not in names and not is_urn(name):
             raise UnknownName("model", name, names, f"the spec has {', '.join(names)}")
+
+
+def _nodes_there(out: Output, plan: "Plan", target: StackOptions) -> None:
+    """Say that a layer `cluster` is empty, where the spec says that its nodes exist and no cluster is made."""
+    if (
+        "cluster" in target.layer
+        and plan.spec.target.nodes.by == "existing"
+        and not (target.create_cluster or target.cluster)  # a name without pools is refused by the program
+    ):
+        out.warn(
+            "the layer cluster makes nothing: the spec says that its GPU nodes exist already; target.nodes.by names who makes them"
+        )
 
 
 def _makes_pools(plan: "Plan", target: StackOptions) -> bool:

@@ -181,7 +181,8 @@ def result(
         out.message(bill.sentence(compared))
     for name, value in outcome.outputs.items():
         if name != bill.OUTPUT:
-            out.data(f"{name}  {value}")
+            shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+            out.data(f"{name}  {shown}")
 
 
 def next_steps(made: "Plan", outcome: "Outcome", spec: list[str], cluster: "ClusterOptions") -> list[str]:
@@ -284,16 +285,17 @@ def changes_text(out: Output, made: "Plan", compared: "Compared", outcome: "Outc
     lines = [f"{bold('bill')}  {bill.sentence(compared)}"]
     if outcome is not None and outcome.only:
         lines.append(f"of the whole spec, though only {', '.join(outcome.only)} would be deployed")
-    lines.append("")
-    lines += [laid_out(("for", "what", "$ a month", "change"), bill.rows(compared), (2, 3), bold)]
-    lines += bill.notes(compared.bill)
-    if could := stand_ins(made):
+    if len(found := bill.rows(compared)) > 1:  # more than the total: the charts of a platform have no line
+        lines += ["", laid_out(("for", "what", "$ a month", "change"), found, (2, 3), bold)]
+        lines += bill.notes(compared.bill)
+    nodes = any(line.kind == "nodes" for line in compared.bill.lines)
+    if nodes and (could := stand_ins(made)):
         lines += ["", bold("could stand in, where the planned nodes are not to be had"), *could]
     if outcome is None:
         from homeport.manifests.render import documents
 
-        found = [(f"{d.api_version}/{d.kind}", d.namespace or "", d.name) for d in documents(made)]
-        return "\n".join([*lines, "", laid_out(("object", "namespace", "name"), found, (), bold)])
+        objects = [(f"{d.api_version}/{d.kind}", d.namespace or "", d.name) for d in documents(made)]
+        return "\n".join([*lines, "", laid_out(("object", "namespace", "name"), objects, (), bold)])
     from homeport_infra.updates import effects
 
     rows = [(e.change, e.step.label, e.why) for e in effects(outcome.steps, made)]
