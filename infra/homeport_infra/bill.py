@@ -237,7 +237,7 @@ def notes(bill: StackBill) -> list[str]:
     found = [f"* {line.item}: {line.note or 'an assumption'}" for line in bill.lines if line.estimated]
     unpriced = dict.fromkeys(line.item for line in bill.lines if line.usd_per_month is None)
     if unpriced:
-        found.append(f"no price is known of: {', '.join(unpriced)}")
+        found.append(f"no price is known of: {'; '.join(unpriced)}")
     dates = sorted({line.as_of for line in bill.lines if line.as_of})
     if dates:
         found.append(f"prices of {', '.join(dates)}")
@@ -261,9 +261,18 @@ def pool_line(instance_type: str, bill: StackBill) -> str:
     """What the nodes of one instance type cost a month, in a sentence; empty where another stack bills them."""
     return "; ".join(
         f"{line.item} {money(line.usd_per_month, estimated=line.estimated)} a month"
-        for line in bill.lines
-        if line.kind == "nodes" and f" {instance_type} (" in line.item
+        for line in _of_pool(instance_type, bill)
     )
+
+
+def pool_usd(instance_type: str, bill: StackBill) -> Decimal | None:
+    """What the planned nodes of one instance type cost a month, USD; None where a price of them is unknown."""
+    amounts = [line.usd_per_month for line in _of_pool(instance_type, bill)]
+    return None if None in amounts else total(amounts)
+
+
+def _of_pool(instance_type: str, bill: StackBill) -> list[Line]:
+    return [line for line in bill.lines if line.kind == "nodes" and f" {instance_type} (" in line.item]
 
 
 def publish(bill: StackBill, made: Sequence[Any] = ()) -> None:

@@ -10,6 +10,7 @@ from homeport.manifests.types import Document
 from homeport.planning import pools
 from homeport.planning.hardware import region_of
 from homeport.planning.types import Plan, Pool
+from homeport_infra.bill import pool_usd, stack_bill
 from homeport_infra.manifest import Manifest
 from homeport_infra.node_pool import GpuNodePool, GpuNodePoolArgs
 from homeport_infra.settings import Settings, SettingsError
@@ -36,11 +37,13 @@ def node_pools(
     if not cluster:
         raise SettingsError(
             "node pools need the name of their cluster",
-            help="set target.nodes.cluster in the spec, or homeport:cluster in the stack",
+            help="set target.nodes.cluster in the spec, or --cluster (plain pulumi: homeport:cluster)",
         )
     found: list[GpuNodePool] = []
+    bill = stack_bill(plan, settings)
     for pool in pools.made(plan):
         args = pool_args(plan, pool, settings, cluster)
+        args.usd_per_month = pool_usd(pool.instance_type or "", bill)
         if made is not None and args.platform == "eks":
             eks = cast("EksCluster", made)
             args.subnets, args.node_role = eks.subnets, eks.node_role
@@ -106,7 +109,7 @@ def made_cluster(plan: Plan, settings: Settings) -> "MadeCluster":
     if not name:
         raise SettingsError(
             "a new cluster needs a name",
-            help="set homeport:cluster in the stack, or target.nodes.cluster in the spec",
+            help="set target.nodes.cluster in the spec, or --cluster (plain pulumi: homeport:cluster)",
         )
     location = settings.location or region_of(plan.spec.target) or ""
     if plan.spec.target.platform == "eks":
@@ -123,7 +126,8 @@ def made_cluster(plan: Plan, settings: Settings) -> "MadeCluster":
 
         if not settings.resource_group:
             raise SettingsError(
-                "a new cluster of AKS needs a resource group", help="set homeport:resourceGroup"
+                "a new cluster of AKS needs a resource group",
+                help="name it with --resource-group (plain pulumi: homeport:resourceGroup)",
             )
         return AksCluster(
             "cluster",

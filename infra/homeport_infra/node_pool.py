@@ -4,6 +4,7 @@ The clouds' packages are large and come with extras (`homeport[gcp]`, `[aws]`, `
 module of its cloud, and only where a pool of that cloud is registered.
 """
 
+from decimal import Decimal
 from typing import Literal
 
 import pulumi
@@ -39,6 +40,7 @@ class GpuNodePoolArgs:
         subnets: pulumi.Input[list[str]] | None = None,
         node_role: pulumi.Input[str] = "",
         accelerator: str = "",
+        usd_per_month: Decimal | float | None = None,
     ) -> None:
         """`gpu` is an id of homeport's catalog, `cluster` the cluster's name; node counts are of the whole pool.
 
@@ -46,7 +48,8 @@ class GpuNodePoolArgs:
         (GKE), the id of a capacity reservation (EKS) or of a capacity reservation group (AKS).
         GKE needs `location` (the cluster's region or zone) and `accelerator`, what Google's API calls the GPU; EKS
         `subnets` (ids; they decide the zones) and `node_role` (ARN), and takes a region as `location` (empty: the
-        provider's); AKS `resource_group`.
+        provider's); AKS `resource_group`. `usd_per_month` is what the nodes that are expected to run cost, USD a month
+        (None: unknown); the output hands it on.
         """
         self.platform = platform
         self.cluster = cluster
@@ -65,15 +68,18 @@ class GpuNodePoolArgs:
         self.subnets = subnets
         self.node_role = node_role
         self.accelerator = accelerator
+        self.usd_per_month = usd_per_month
 
 
 class GpuNodePool(pulumi.ComponentResource):
     """A pool of GPU nodes, scaled within its limits, tainted so that only GPU pods land there.
 
-    Outputs: `pool_name`; `gpus`, of all its nodes at most.
+    Outputs: `pool_name`; `usd_per_month`, of the nodes that are expected to run (None: unknown); `gpus`, of all its nodes
+    at most.
     """
 
     pool_name: pulumi.Output[str]
+    usd_per_month: pulumi.Output[float | None]
     gpus: pulumi.Output[int]
 
     def __init__(self, name: str, args: GpuNodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -90,5 +96,9 @@ class GpuNodePool(pulumi.ComponentResource):
             raise MissingExtra("up", EXTRAS[args.platform]) from error
 
         self.pool_name = register(name, args, self)
+        dollars = None if args.usd_per_month is None else float(args.usd_per_month)
+        self.usd_per_month = pulumi.Output.from_input(dollars)
         self.gpus = pulumi.Output.from_input(args.max_nodes * args.gpus_per_node)
-        self.register_outputs({"poolName": self.pool_name, "gpus": self.gpus})
+        self.register_outputs(
+            {"poolName": self.pool_name, "usdPerMonth": self.usd_per_month, "gpus": self.gpus}
+        )

@@ -107,6 +107,11 @@ def test_each_pool_says_what_its_nodes_cost() -> None:
     for pool, line in zip(plan.pools, lines, strict=True):
         assert line.startswith(f"{pool.node_count} × {pool.instance_type} (")
         assert line.endswith(" a month")
+    costs = [bill.pool_usd(str(pool.instance_type), made) for pool in plan.pools]
+    assert costs == [line.usd_per_month for line in made.lines if line.kind == "nodes"]
+    unpriced = [msgspec.structs.replace(line, usd_per_month=None) for line in made.lines]
+    unknown = msgspec.structs.replace(made, lines=tuple(unpriced))
+    assert bill.pool_usd(str(plan.pools[0].instance_type), unknown) is None
     elsewhere = bill.stack_bill(plan, Settings(layers=("models",), cluster_stack="nodes"))
     assert bill.pool_line(str(plan.pools[0].instance_type), elsewhere) == ""
 

@@ -7,6 +7,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,39 @@ def test_every_component_has_described_arguments_and_outputs() -> None:
         for parameter in inspect.signature(args.__init__).parameters.values():
             assert parameter.name == "self" or parameter.annotation is not inspect.Parameter.empty
         assert (args.__init__.__doc__ or "").strip()
+
+
+def test_outputs_are_typed_described_and_in_the_reference() -> None:
+    page = (ROOT / "docs/reference/pulumi-program.md").read_text("utf-8")
+    for name, token in FROZEN.items():
+        component = getattr(homeport_infra, name)
+        typed = {key for key, kind in inspect.get_annotations(component).items() if "Output" in str(kind)}
+        (row,) = re.findall(rf"^\| `{name}` \| `{token}` \| (.*) \|$", page, re.M)
+        for key in typed:
+            assert f"`{key}`" in row, (name, key)
+            assert f"`{key}`" in (component.__doc__ or ""), (name, key)
+    for name in ("ModelServer", "GpuNodePool"):
+        assert {"usd_per_month", "gpus"} <= set(inspect.get_annotations(getattr(homeport_infra, name)))
+
+
+@pytest.mark.parametrize("usd", [None, Decimal("1460.58"), 12.5])
+def test_a_pool_hands_on_what_it_costs_and_never_zero_for_unknown(usd: Decimal | float | None) -> None:
+    seen: dict[str, Any] = {}
+
+    def program() -> None:
+        pool = GpuNodePool(
+            "gpus",
+            GpuNodePoolArgs(
+                platform="gke", cluster="ml", location="us-central1", instance_types=["g2-standard-24"], gpu="L4",
+                gpus_per_node=2, min_nodes=0, max_nodes=3, disk_gb=100, accelerator="nvidia-l4", usd_per_month=usd,
+            ),
+        )  # fmt: skip
+        pulumi.Output.all(pool.usd_per_month, pool.gpus).apply(
+            lambda found: seen.update(zip(("usd", "gpus"), found, strict=True))
+        )
+
+    run(program)
+    assert seen == {"usd": None if usd is None else float(usd), "gpus": 6}
 
 
 def test_a_program_of_somebody_else() -> None:

@@ -62,6 +62,7 @@ def test_a_cluster_is_made_before_its_pools_and_goes_after_them(platform: str, t
     assert text.count("GPU nodes go too") == 1, "not those of the system's pool"
     assert f"its GPU nodes go too, at most {most} of them" in text
     (line,) = answer["bill"]["lines"]
+    assert component["outputs"]["usdPerMonth"] == line["usd_per_month"]
     mark = "*" if line["estimated"] else ""
     assert f"stops costing ${line['usd_per_month']:,.2f}{mark} a month: {line['item']}\n" in text
     assert f"prices of {line['as_of']}" in text

@@ -185,6 +185,21 @@ def test_eks_takes_the_nvidia_image_and_every_alike_type() -> None:
     assert template["metadataOptions"] == {"httpTokens": "required", "httpPutResponseHopLimit": 1}
 
 
+@pytest.mark.parametrize("platform", sorted(TOKENS))
+def test_a_pool_says_what_the_plan_pays_for_it(platform: str) -> None:
+    plan = planned(platform)
+    seen: list[Any] = []
+
+    def program() -> None:
+        (made,) = deploy(plan, SETTINGS[platform]).pools
+        made.usd_per_month.apply(seen.append)
+
+    run(program)
+    (wanted,) = plan.pools
+    assert wanted.price is not None
+    assert seen == [pytest.approx(float(wanted.price.usd_per_hour * 730 * wanted.node_count), abs=0.01)]
+
+
 def test_gke_begins_with_no_node() -> None:
     """The count is of each zone: the least of the pool would be three times as many in a region of three zones."""
     made = pool(planned("gke", least=2))
