@@ -614,3 +614,26 @@ def test_any_string_of_a_spec_reaches_the_documents_unchanged(plans, name, args,
     assert found["PersistentVolume"][0]["spec"]["local"]["path"] == "/" + path
     assert found["ScaledObject"][0]["metadata"]["name"] == name
     assert found["ScaledObject"][0]["spec"]["triggers"][0]["metadata"]["serverAddress"] == url
+
+
+def test_a_download_to_a_volume_of_one_node_goes_where_the_server_is(plans) -> None:
+    """Elsewhere it would wait for the volume, which the server holds while it waits for the download."""
+
+    def templates(most: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        model = {
+            "weights": {"source": "pvc", "storage_class": "shared"},
+            "replicas": {"min": 1, "max": most},
+        }
+        made = {d.kind: d.object() for d in render.documents(plans.plan(plans.spec("gke", model)))}
+        return made["Job"]["spec"]["template"], made["Deployment"]["spec"]["template"]
+
+    job, server = templates(1)
+    (term,) = job["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert term["topologyKey"] == "kubernetes.io/hostname"
+    wanted = term["labelSelector"]["matchLabels"].items()
+    assert wanted <= server["metadata"]["labels"].items()
+    assert wanted <= job["metadata"]["labels"].items(), "without a server, no node would do"
+    assert "nodeAffinity" in job["spec"]["affinity"]
+    (container,) = job["spec"]["containers"]
+    assert container["resources"]["requests"] == {"cpu": "100m", "memory": "512Mi"}
+    assert "affinity" not in templates(3)[0]["spec"], "a volume of many nodes is reached from any"

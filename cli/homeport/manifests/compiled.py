@@ -249,8 +249,16 @@ def _pod_template(pod: Any) -> str:
         _out.append('\n  nodeSelector:\n    ')
         _out.append(indented(_meta_labels(pod.node_selector).strip(), 4))
         _out.append('\n')
+    if (pod.terms or pod.beside):
+        _out.append('  affinity:\n')
+    if pod.beside:
+        _out.append('    podAffinity:\n      requiredDuringSchedulingIgnoredDuringExecution:\n        # ')
+        _out.append(comment(pod.beside_why))
+        _out.append('\n        - labelSelector:\n            matchLabels:\n              ')
+        _out.append(indented(_meta_labels(pod.beside).strip(), 14))
+        _out.append('\n          topologyKey: kubernetes.io/hostname\n')
     if pod.terms:
-        _out.append('  affinity:\n    nodeAffinity:\n      requiredDuringSchedulingIgnoredDuringExecution:\n        # ')
+        _out.append('    nodeAffinity:\n      requiredDuringSchedulingIgnoredDuringExecution:\n        # ')
         _out.append(comment(pod.terms_why))
         _out.append('\n        nodeSelectorTerms:\n')
         for term in pod.terms:

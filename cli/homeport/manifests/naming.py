@@ -27,6 +27,11 @@ def labels(plan: ModelPlan, part_of: str, component: str = SERVER) -> dict[str, 
     }
 
 
+def instance(plan: ModelPlan) -> dict[str, str]:
+    """The label that finds all pods of a model, servers or not."""
+    return {INSTANCE: plan.spec.name}
+
+
 def selector(plan: ModelPlan, component: str = SERVER) -> dict[str, str]:
     """The labels that find the pods of a model: they never change with a version."""
     return {INSTANCE: plan.spec.name, COMPONENT: component}

@@ -135,6 +135,9 @@ def download_pod(
         service_account=plan.spec.name,
         terms=node_terms(where, types, gpu.kubernetes_product_label if gpu else None, spot=spot and beside),
         terms_why="the volume is made in the zone of this pod, and the servers must reach it",
+        # The pod has these labels itself: without a server, the first of its kind goes anywhere.
+        beside=naming.instance(plan) if beside and not where.one_node else {},
+        beside_why="one node at a time mounts the volume: that of the server, if one runs or waits for the weights",
         node_selector=node_selector(where, types),
         tolerations=tolerations(where, gpu.kubernetes_resource if gpu else None, spot=spot and beside),
         grace_s=None,

@@ -104,7 +104,10 @@ class Toleration(Value, frozen=True, kw_only=True):
 
 
 class Pod(Value, frozen=True, kw_only=True):
-    """A pod. `terms` are alternatives (any of them will do); all matches of a term must hold, and `node_selector` too."""
+    """A pod. `terms` are alternatives (any of them will do); all matches of a term must hold, and `node_selector` too.
+
+    `beside` are labels: the pod goes to the node of one that has them, where there is one.
+    """
 
     labels: dict[str, str]
     annotations: dict[str, str]
@@ -120,6 +123,8 @@ class Pod(Value, frozen=True, kw_only=True):
     volumes: tuple[Volume, ...]
     restart_policy: str | None = None
     node_selector: dict[str, str] = {}
+    beside: dict[str, str] = {}
+    beside_why: str | None = None
 
 
 class Workload(Value, frozen=True, kw_only=True):

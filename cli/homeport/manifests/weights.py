@@ -208,7 +208,7 @@ def _claim(plan: ModelPlan, where: Platform, namespace: str, part_of: str, image
             *_home_env(),
             *token_env(plan),
         ),
-        requests=_DOWNLOAD_REQUESTS,
+        requests=_BESIDE_REQUESTS if one_writer else _DOWNLOAD_REQUESTS,
         limits=_DOWNLOAD_LIMITS,
         mounts=(mount, Mount(name="tmp", path="/tmp")),
     )
@@ -430,6 +430,12 @@ def _home_env() -> tuple[Env, ...]:
 _DOWNLOAD_REQUESTS = (
     Quantity(name="cpu", amount="1"),
     Quantity(name="memory", amount="2Gi", why="parts of several files are held while they arrive"),
+)
+_BESIDE_REQUESTS = (
+    Quantity(name="cpu", amount="100m"),
+    Quantity(
+        name="memory", amount="512Mi", why="it has to fit beside the server, which has the rest of the node"
+    ),
 )
 _DOWNLOAD_LIMITS = (Quantity(name="memory", amount="8Gi"),)
 _SMALL_REQUESTS = (Quantity(name="cpu", amount="10m"), Quantity(name="memory", amount="16Mi"))
