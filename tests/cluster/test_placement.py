@@ -229,3 +229,44 @@ def test_a_replica_of_two_nodes_is_placed_whole(testbed: Testbed, namespace: str
         lambda: len(found := ready(testbed, namespace)) == 2 and not old & {p["metadata"]["uid"] for p in found},
         120, "the whole group is made anew", 0.5,
     )  # fmt: skip
+
+
+def test_a_download_stands_beside_the_server_that_waits_for_it(testbed: Testbed, namespace: str) -> None:
+    """One node at a time mounts their volume; with no server yet, the download goes to any node of the plan's."""
+    model = SPEC["models"][0] | {
+        "weights": {"source": "pvc", "storage_class": "one"},
+        "replicas": {"min": 1, "max": 1},
+    }
+    made = specs.of_spec({**SPEC, "namespace": namespace, "models": [model]})
+    testbed.volumes("one", 1)
+    (planned,) = made.plan.models
+    assert planned.nodes is not None
+    instance = planned.nodes.instance_types[0]
+    testbed.add_nodes(*(nodes.of_instance("gke", instance, name=f"place-{n}") for n in range(1, 5)))
+    (job,) = made.of("Job")
+
+    def download() -> set[str]:
+        return on(testbed.pods(namespace, "app.kubernetes.io/component=model-download"))
+
+    testbed.kubectl(
+        "apply",
+        "--server-side",
+        "-f",
+        "-",
+        stdin="\n---\n".join(d.text for d in made.documents if d.model is None),
+    )
+    for document in made.of("PersistentVolumeClaim", "ServiceAccount", "Job"):
+        testbed.kubectl("apply", "--server-side", "-f", "-", stdin=document.text)
+    until(lambda: len(download()) == 1 and "" not in download(), 90, "the download has a node", every=0.5)
+    testbed.kubectl("delete", "job", job.name, "-n", namespace, "--cascade=foreground")
+    for document in made.of("Deployment"):
+        testbed.kubectl("apply", "--server-side", "-f", "-", stdin=document.text)
+    until(
+        lambda: len(servers(testbed, namespace)) == 1 and "" not in on(servers(testbed, namespace)),
+        90,
+        "the server has a node",
+        0.5,
+    )
+    testbed.kubectl("apply", "--server-side", "-f", "-", stdin=job.text)
+    until(lambda: len(download()) == 1 and "" not in download(), 90, "the download has a node", every=0.5)
+    assert download() == on(servers(testbed, namespace))
