@@ -19,6 +19,8 @@ PHASES = (
     ("Service", "Deployment", "LeaderWorkerSet"),
     ("PodDisruptionBudget", "Ingress", "HTTPRoute", "ScaledObject", "HorizontalPodAutoscaler", "PodMonitor"),
 )
+OF_CHARTS = ("LeaderWorkerSet", "ScaledObject", "HorizontalPodAutoscaler", "PodMonitor")
+"""Kinds that charts of the platform bring, or whose metrics they serve."""
 MARGIN_S = 60
 LEAST_TIMEOUT_S = 600
 """Pulumi's own patience with a Deployment, seconds; never less."""
@@ -48,6 +50,9 @@ class ModelServer(pulumi.ComponentResource):
     def __init__(self, name: str, args: ModelServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Register the objects in the order in which they depend on each other."""
         super().__init__("homeport:index:ModelServer", name, None, opts)
+        # The engine removes in the order of what each resource itself depends on, not its component: without this a chart can
+        # go before the objects that only its controller can finish.
+        charts = pulumi.ResourceOptions(depends_on=opts.depends_on if opts else None)
         every: list[Manifest] = []
         done: list[pulumi.Resource] = []
         for phase in PHASES:
@@ -57,8 +62,10 @@ class ModelServer(pulumi.ComponentResource):
                     continue
                 value = awaited(args.plan, document.object())
                 patience = timeouts(args.plan, value)
-                opts = pulumi.ResourceOptions(parent=self, depends_on=list(done), custom_timeouts=patience)
-                made.append(Manifest(f"{name}-{document.kind.lower()}-{document.name}", value, opts))
+                own = pulumi.ResourceOptions(parent=self, depends_on=list(done), custom_timeouts=patience)
+                if document.kind in OF_CHARTS:
+                    own = pulumi.ResourceOptions.merge(charts, own)
+                made.append(Manifest(f"{name}-{document.kind.lower()}-{document.name}", value, own))
             every += made
             done = [*made] or done
         self.objects = tuple(every)

@@ -93,6 +93,17 @@ def test_three_stacks_of_one_spec(engine: Engine, bed: Testbed, name: str) -> No
     assert set(engine.answer(*models)["changes"]) == {"same"}
 
 
+def test_a_chart_goes_after_the_objects_that_its_controller_ends(engine: Engine, name: str) -> None:
+    """KEDA's controller takes its finalizer from a ScaledObject: without it the object, and its namespace, stay for ever."""
+    spec = written(engine, name)
+    layers = ("--layer", "platform", "--layer", "models")
+    engine.run("up", "-f", spec, "--yes", *layers)
+    file = Path(spec)
+    file.write_text(file.read_text().replace("replicas: {min: 1, max: 2}", "scaling: {by: none}"))
+    text = engine.run("up", "-f", spec, "--yes", *layers)
+    assert 0 < text.index("deleted ScaledObject") < text.index("deleting Release keda")
+
+
 def test_policies_see_the_pools_of_a_cloud_before_anything_is_changed(engine: Engine, name: str) -> None:
     """No rendered object shows a pool: here its provider loses the taints that the program asks for."""
     engine.cloud("gcp", version("pulumi-gcp"), without="taints")
