@@ -31,6 +31,8 @@ VERBS: dict[str, Verb] = {
 }
 EPILOGUES = ("update failed", "preview failed", "destroy failed")
 """What the engine says at the end of a run whose error it has told already."""
+UNHANDLED = "an unhandled error occurred: "
+"""How the language host repeats an error that ended the program."""
 STATUS = "status"
 COLOURS = re.compile(r"<\{%.*?%\}>")
 """How the engine writes colours into its messages."""
@@ -145,6 +147,8 @@ class Recorder:
         if any(str(one) in text for one in self.wrong):
             return
         if found.severity == "error":
+            if any(text == f"{UNHANDLED}{told}" for told in self.errors):
+                return
             self.errors.append(text)
         self._listen(Event(event="message", time=at, severity=found.severity, text=text))
 

@@ -99,7 +99,8 @@ KNOWN = (
     (
         r'no matches for kind "(?P<kind>[^"]+)" in version "(?P<version>[^"]+)"',
         "the cluster has no kind {kind} ({version}): its CRD is not installed",
-        "install what brings it, or deploy the platform first: homeport up --layer platform",
+        "install what brings it: `homeport render` prints the commands; the charts (not Karpenter, not the Gateway API) come "
+        "with `homeport up --layer platform` too",
     ),
     (
         r"(?P<what>[^\n]*?) (?:did not become ready in time|timed out waiting to be Ready)",

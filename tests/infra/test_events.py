@@ -88,3 +88,9 @@ def test_progress_says_what_is_waited_for_and_how_long_it_took(capsys: pytest.Ca
         "    Deployment support/assistant: [1/2] Waiting",
         "  created Deployment support/assistant (4 min 12 s)",
     ]
+
+
+def test_an_error_that_ends_the_program_is_told_once() -> None:
+    again, other = "an unhandled error occurred: unknown stack", "an unhandled error occurred: another"
+    recorder, heard = recorded(said("unknown stack", "error"), said(again, "error"), said(other, "error"))
+    assert [event.text for event in heard] == recorder.errors == ["unknown stack", other]
