@@ -135,7 +135,7 @@ class Recorder:
             self._listen(Event(event=what, time=at, step=step))
 
     def _message(self, at: int, found: events.DiagnosticEvent) -> None:
-        text = COLOURS.sub("", found.message).strip()
+        text = COLOURS.sub("", found.message).strip().expandtabs(4)
         if not text or text in EPILOGUES or found.severity == "debug" or AMBIENT in text:
             return
         if found.ephemeral:

@@ -16,6 +16,10 @@ def kubeconfig_file(given: str = "") -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
+class NoContextError(ValueError):
+    """A kubeconfig lacks the context that was asked for."""
+
+
 def unreachable(given: str = "", context: str = "") -> str | None:
     """Why no cluster can be reached, in a sentence; None where something answers at its address.
 
@@ -28,6 +32,8 @@ def unreachable(given: str = "", context: str = "") -> str | None:
         return f"there is no kubeconfig at {given or os.environ.get('KUBECONFIG') or '~/.kube/config'}"
     try:
         name, server = _server(file.read_text(encoding="utf-8"), context)
+    except NoContextError as error:
+        return f"{file} {error}"
     except Exception as error:  # what a broken file raises is as many things as there are ways to break one
         return f"{file} cannot be read as a kubeconfig: {type(error).__name__}: {str(error).splitlines()[0]}"
     parts = urlsplit(server)
@@ -46,6 +52,7 @@ def _server(text: str, context: str) -> tuple[str, str]:
     name = context or config.get("current-context") or ""
     contexts = {entry["name"]: entry["context"] for entry in config.get("contexts") or []}
     if name not in contexts:
-        raise ValueError(f"it has no context '{name}'" if name else "it has no current context")
+        there = f" (it has {', '.join(contexts)})" if contexts else ""
+        raise NoContextError(f"has no context '{name}'{there}" if name else f"has no current context{there}")
     clusters = {entry["name"]: entry["cluster"] for entry in config.get("clusters") or []}
     return name, str(clusters[contexts[name]["cluster"]]["server"])

@@ -234,7 +234,7 @@ def test_a_cluster_that_does_not_answer_is_named(unset: pytest.MonkeyPatch, tmp_
         assert f"the cluster of context 'one' ({server}) does not answer" in str(reach.unreachable(file))
         taken.listen()
         assert reach.unreachable(file) is None
-        assert "it has no context 'two'" in str(reach.unreachable(file, "two"))
+        assert f"{file} has no context 'two' (it has one)" == reach.unreachable(file, "two")
     assert "no kubeconfig at" in str(reach.unreachable(str(tmp_path / "none")))
     (tmp_path / "broken").write_text("{")
     assert "cannot be read as a kubeconfig" in str(reach.unreachable(str(tmp_path / "broken")))

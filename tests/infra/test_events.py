@@ -94,3 +94,8 @@ def test_an_error_that_ends_the_program_is_told_once() -> None:
     again, other = "an unhandled error occurred: unknown stack", "an unhandled error occurred: another"
     recorder, heard = recorded(said("unknown stack", "error"), said(again, "error"), said(other, "error"))
     assert [event.text for event in heard] == recorder.errors == ["unknown stack", other]
+
+
+def test_tabs_of_a_provider_are_spaces() -> None:
+    _, heard = recorded(said("1 error occurred:\n\t* it did not start", "error"))
+    assert heard[0].text == "1 error occurred:\n    * it did not start"
