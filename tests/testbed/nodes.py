@@ -185,13 +185,19 @@ def _pool_taints(platform: str, *, spot: bool) -> tuple[Taint, ...]:
 
 def of_plan(plan: "Plan", *, spot: bool = False) -> list[Node]:
     """The GPU nodes that a plan counts with, one pool after the other: `a100-1`, `a100-2`, `l40s-3`, …"""
+    from homeport.manifests.provisioning import pool_name
+
     platform = plan.spec.target.platform
+    by_karpenter = plan.spec.target.nodes.by in ("karpenter", "auto_provisioning")
     found: list[Node] = []
     for pool in plan.pools:
+        # Karpenter's nodes have the name of the NodePool that they are of.
+        more = {"karpenter.sh/nodepool": pool_name(plan, pool)} if by_karpenter else {}
         for _ in range(pool.node_count):
             name = f"{pool.gpu.split('-')[0].lower()}-{len(found) + 1}"
             if pool.instance_type:
-                found.append(of_instance(platform, pool.instance_type, name=name, spot=spot))
+                made = of_instance(platform, pool.instance_type, name=name, spot=spot)
+                found.append(msgspec.structs.replace(made, labels={**made.labels, **more}))
             else:
                 found.append(bare_metal(pool.gpu, pool.gpus_per_node, name=name))
     return found
