@@ -133,6 +133,9 @@ def test_a_run_of_a_part_does_not_call_the_bill_its_own() -> None:
     said = "of the whole spec, though only assistant would be deployed"
     assert said in changes_text(out, plan, compared, outcome(only=("assistant",)))
     assert said not in changes_text(out, plan, compared, outcome())
+    unread = "compared with nothing, since the stack was not read"
+    assert unread in changes_text(out, plan, compared, None)
+    assert unread not in changes_text(out, plan, compared, outcome())
 
 
 def test_a_part_is_not_given_the_bill_of_the_whole(capsys: pytest.CaptureFixture[str]) -> None:

@@ -283,7 +283,9 @@ def changes_text(out: Output, made: "Plan", compared: "Compared", outcome: "Outc
         return out.style(text, bold=True)
 
     lines = [f"{bold('bill')}  {bill.sentence(compared)}"]
-    if outcome is not None and outcome.only:
+    if outcome is None:
+        lines.append("compared with nothing, since the stack was not read")
+    elif outcome.only:
         lines.append(f"of the whole spec, though only {', '.join(outcome.only)} would be deployed")
     if len(found := bill.rows(compared)) > 1:  # more than the total: the charts of a platform have no line
         lines += ["", laid_out(("for", "what", "$ a month", "change"), found, (2, 3), bold)]
