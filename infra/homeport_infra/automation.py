@@ -218,8 +218,9 @@ def _prepare(
 ) -> None:
     """Set right in the state what a cut-off run left, so that this one goes on.
 
-    An object of the cluster that was being created may exist or not: this run takes it over if it does. A cloud's resource
-    cannot be taken over so: the engine goes on warning of it until it is imported or gone.
+    An object of the cluster that was being created may exist or not: this run takes it over if it does. A destroy
+    deletes what makes pods: it would stand outside of every state, with the GPUs that it holds. A cloud's resource cannot be
+    taken over so: the engine goes on warning of it until it is imported or gone.
     """
     deployment = dict(exported.deployment or {})
     clear = [r for r in resumed if r.operation != "creating" or r.token.startswith("kubernetes:")]
@@ -232,8 +233,11 @@ def _prepare(
         changed = True
     if any(r.operation == "creating" for r in clear):
         stack.workspace.env_vars = {**stack.workspace.env_vars, **ADOPT}
-    if request.operation == "destroy" and request.delete_weights:
-        changed = kept.release(deployment) or changed
+    if request.operation == "destroy":
+        begun = state.begun_pods(exported.deployment or {})
+        deployment["resources"] = [*deployment.get("resources", ()), *begun]
+        if request.delete_weights:
+            changed = kept.release(deployment) or changed
     if changed:
         stack.import_stack(automation.Deployment(version=exported.version, deployment=deployment))
 

@@ -21,6 +21,9 @@ CLOUD_SCHEMES = ("http", "https")
 BEING_WRITTEN_S = 5
 """Seconds that an empty lock may still be one that another run is writing."""
 
+WITH_PODS = ("Deployment", "LeaderWorkerSet", "Job")
+"""Kinds whose objects hold nodes as long as they stand."""
+
 
 class Interrupted(msgspec.Struct, frozen=True, kw_only=True):
     """What a cut-off run was doing to a resource when it ended: "creating", "updating", "deleting", "reading"."""
@@ -108,6 +111,16 @@ def cut_off(deployment: Mapping[str, Any]) -> list[Interrupted]:
         )
         for pending in deployment.get("pending_operations") or []
     ]
+
+
+def begun_pods(deployment: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The objects with pods whose creation was cut off, as resources that can be deleted: no answer told their id."""
+    for pending in deployment.get("pending_operations") or []:
+        found = pending["resource"]
+        token, _, kind = found["type"].rpartition(":")
+        if pending["type"] == "creating" and token.startswith("kubernetes:") and kind in WITH_PODS:
+            metadata = found["inputs"]["metadata"]
+            yield {**found, "id": f"{metadata['namespace']}/{metadata['name']}", "outputs": found["inputs"]}
 
 
 def resources(deployment: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -257,3 +257,30 @@ def test_over_budget_ends_with_1_and_changes_nothing(engine: Engine, bed: Testbe
     assert "policy budget: a month costs at least $" in engine.run("preview", "-f", str(file), code=1)
     assert "nothing was changed" in engine.run("up", "-f", str(file), "--yes", code=1)
     assert bed.kubectl("get", "namespace", name, "--ignore-not-found") == ""
+
+
+def test_a_destroy_removes_what_a_cut_off_run_may_have_made(engine: Engine, bed: Testbed, name: str) -> None:
+    """Its creation was asked for and never answered: it is in no state, stands in the cluster, and would hold a GPU for ever."""
+    storage = f"class-{name}"
+    bed.volumes(storage, 1)
+    spec = str(engine.spec(name, weights=f"{{source: pvc, size_gib: 5, storage_class: {storage}}}"))
+    engine.run("up", "-f", spec, "--yes")
+    file = json.loads(engine.state_file().read_bytes())
+    state = file["checkpoint"]["latest"]
+    (lost,) = (r for r in state["resources"] if r["type"] == "kubernetes:apps/v1:Deployment")
+    state["resources"] = [
+        r for r in state["resources"] if r is not lost and lost["urn"] not in r.get("dependencies", ())
+    ]
+    begun = {key: value for key, value in lost.items() if key not in ("id", "outputs")}
+    state["pending_operations"] = [{"type": "creating", "resource": begun}]
+    engine.state_file().write_text(json.dumps(file))
+    said = engine.run("destroy", "-f", spec, "--yes")
+    assert "cut off while creating tiny-deployment-tiny" in said
+    assert bed.json("get", "deployment", "-n", name)["items"] == []
+    assert [c["metadata"]["name"] for c in bed.json("get", "pvc", "-n", name)["items"]] == ["tiny-weights"]
+    # And where it was never made.
+    begun |= {"dependencies": [], "propertyDependencies": {}}
+    file["checkpoint"]["latest"]["resources"] = engine.state()["resources"]
+    engine.state_file().write_text(json.dumps(file))
+    engine.run("destroy", "-f", spec, "--yes", "--delete-weights")
+    assert bed.kubectl("get", "namespace", name, "--ignore-not-found") == ""
