@@ -42,7 +42,7 @@ class Nodes(Part, frozen=True, kw_only=True):
     ] = "existing"
     cluster: Annotated[
         ClusterName | None,
-        Meta(description="Name of the cluster that gets the nodes; node_pools and karpenter"),
+        Meta(description="node_pools, karpenter: name of the cluster that gets the nodes"),
     ] = None
     zones: Annotated[
         tuple[Text, ...] | None,
