@@ -276,7 +276,8 @@ def _export(deployed: Deployed, settings: Settings, part: Part | None) -> None:
     made = [one.id for server in deployed.servers for one in server.objects]
     made += [pool.pool_name for pool in deployed.pools]
     bill.publish(costs, made)
-    pulumi.export(GPUS, sum(pool.node_count * pool.gpus_per_node for pool in plan.pools))
+    if set(deployed.layers) != {"platform"}:
+        pulumi.export(GPUS, sum(pool.node_count * pool.gpus_per_node for pool in plan.pools))
 
 
 def _leave(part: Part) -> None:

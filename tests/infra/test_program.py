@@ -165,6 +165,12 @@ def test_the_platform_is_what_the_documents_ask_for_pinned() -> None:
     assert exported["platform"] == {name: chart.version for name, chart in wanted.items()}
 
 
+def test_a_platform_alone_counts_no_gpus() -> None:
+    plan = planned("support.yaml", "eks")
+    assert "gpus" not in run(lambda: deploy(plan, Settings(layers=("platform",))))[1]
+    assert run(lambda: deploy(plan, Settings(layers=("platform", "models"))))[1]["gpus"] > 0
+
+
 def test_models_find_the_platform_in_another_stack() -> None:
     plan = planned("support.yaml")
     settings = Settings(layers=("models",), platform_stack="platform")
