@@ -34,8 +34,8 @@ def generator() -> str:
     return str(aiperf())
 
 
-def near(value: float, expected: float) -> bool:
-    return expected * 0.97 <= value <= expected * (1 + TOLERANCE)
+def near(value: float, expected: float, early: float = 0.03) -> bool:
+    return expected * (1 - early) <= value <= expected * (1 + TOLERANCE)
 
 
 def test_what_was_set_is_measured_and_corrects_the_plan(tmp_path: Path, generator: str) -> None:
@@ -68,8 +68,9 @@ def test_what_was_set_is_measured_and_corrects_the_plan(tmp_path: Path, generato
     planned = json.loads(homeport("plan", "-o", "json", cwd=tmp_path).stdout)["models"][0]
     corrected = homeport("plan", "--measurements", "runs.json", "-o", "json", cwd=tmp_path)
     model = json.loads(corrected.stdout)["models"][0]
-    assert near(model["performance"]["ttft_ms"], TTFT_MS)
-    assert not near(planned["performance"]["ttft_ms"], TTFT_MS), "or this test would show nothing"
+    # The plan's load is none of the measured ones: its correction is read from between them, and is no measurement.
+    assert near(model["performance"]["ttft_ms"], TTFT_MS, early=0.15)
+    assert not near(planned["performance"]["ttft_ms"], TTFT_MS, early=0.15), "or this test would show nothing"
     assert model["kv_cache_tokens"] == 123_456
     table = homeport("plan", "--measurements", "runs.json", cwd=tmp_path).stdout.decode()
     assert "measured  KV cache 123,456 tokens, predicted" in table
