@@ -121,31 +121,24 @@ def _word(case: Case, question: Question, models: tuple[str, ...]) -> Iterator[F
             else "ask again from where the Hub can be reached",
             repair=() if lack is not None else (again,),
         )
-    elif word.kind == "gated":
-        yield finding(
-            severity="error",
+        return
+    refused = partial(finding, severity="error", why=crash, evidence=word.reason)
+    if word.kind == "gated":
+        yield refused(
             what=f"{question.checkpoint} is gated, and the account of {token} has not been granted access",
-            why=crash,
-            evidence=word.reason,
             advice=f"accept its licence at {place}/{question.checkpoint} with the account that the command names; some "
             "licences are granted by a person, which takes days",
             repair=(_whoami(case, question), again),
         )
     elif word.kind == "missing":
-        yield finding(
-            severity="error",
+        yield refused(
             what=f"the Hub ({name}) has no {question.checkpoint} that {token} may see",
-            why=crash,
-            evidence=word.reason,
             advice="check the name; let the account that the command names into a private repository",
             repair=(_whoami(case, question), again),
         )
     elif word.kind == "denied":
-        yield finding(
-            severity="error",
+        yield refused(
             what=f"the Hub ({name}) refuses {token}",
-            why=crash,
-            evidence=word.reason,
             advice=f"make a new one that may read at {place}/settings/tokens (a fine-grained one needs the right to read "
             "public gated repositories), and write it to FILE",
             repair=(_replace(case, question), again),
