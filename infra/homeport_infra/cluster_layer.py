@@ -10,7 +10,7 @@ from homeport.manifests.types import Document
 from homeport.planning import pools
 from homeport.planning.hardware import region_of
 from homeport.planning.types import Plan, Pool
-from homeport_infra.bill import pool_usd, stack_bill
+from homeport_infra.bill import StackBill, pool_usd
 from homeport_infra.manifest import Manifest
 from homeport_infra.node_pool import GpuNodePool, GpuNodePoolArgs
 from homeport_infra.settings import Settings, SettingsError
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 def node_pools(
     plan: Plan,
     settings: Settings,
+    bill: StackBill,
     opts: pulumi.ResourceOptions | None = None,
     made: "MadeCluster | None" = None,
 ) -> list[GpuNodePool]:
-    """Register the pools of a plan, in the cluster that was `made` or one that stands.
+    """Register the pools of a plan, each with its part of the stack's `bill`, in the cluster that was `made` or one that stands.
 
     Raises SettingsError where their cluster has no name.
     """
@@ -40,7 +41,6 @@ def node_pools(
             help="set target.nodes.cluster in the spec, or --cluster (plain pulumi: homeport:cluster)",
         )
     found: list[GpuNodePool] = []
-    bill = stack_bill(plan, settings)
     for pool in pools.made(plan):
         args = pool_args(plan, pool, settings, cluster)
         args.usd_per_month = pool_usd(pool.instance_type or "", bill)

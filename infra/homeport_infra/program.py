@@ -105,6 +105,7 @@ def deploy(plan: Plan, settings: Settings, part: Part | None = None) -> Deployed
     layers = settings.layers_of(plan)
     check(settings, layers, plan)
     rendered = documents(plan)
+    costs = bill.stack_bill(plan, settings)
     if settings.platform_stack:
         require_charts(settings.platform_stack, platform_charts(plan, rendered))
     before: list[pulumi.Resource] = []
@@ -117,7 +118,7 @@ def deploy(plan: Plan, settings: Settings, part: Part | None = None) -> Deployed
     if "cluster" in layers:
         if plan.spec.target.nodes.by == "node_pools":
             waits = pulumi.ResourceOptions(depends_on=[cluster] if cluster else None)
-            pools = node_pools(plan, settings, waits, cluster)
+            pools = node_pools(plan, settings, costs, waits, cluster)
         made, used = provisioners(rendered, _on(provider, []))
         before += [*pools, *made]
         registered += used
@@ -136,7 +137,7 @@ def deploy(plan: Plan, settings: Settings, part: Part | None = None) -> Deployed
         servers=tuple(servers),
         documents=tuple(registered),
     )
-    _export(deployed, settings, part)
+    _export(deployed, costs, part)
     if cluster is not None:
         pulumi.export("kubeconfig", pulumi.Output.secret(cluster.kubeconfig))
     return deployed
@@ -257,10 +258,9 @@ def _models(
     return servers, mine
 
 
-def _export(deployed: Deployed, settings: Settings, part: Part | None) -> None:
+def _export(deployed: Deployed, costs: bill.StackBill, part: Part | None) -> None:
     plan = deployed.plan
     servers = dict(zip((model.spec.name for model in plan.models), deployed.servers, strict=False))
-    costs = bill.stack_bill(plan, settings)
     kinds = (pool.instance_type or "" for pool in made_by_somebody(plan))
     bill.say(costs, servers, dict(zip(kinds, deployed.pools, strict=False)))
     for name, server in servers.items():

@@ -22,9 +22,13 @@ def labels(plan: ModelPlan, part_of: str, component: str = SERVER) -> dict[str, 
         INSTANCE: plan.spec.name,
         COMPONENT: component,
         "app.kubernetes.io/version": label_value(plan.engine.version),
-        "app.kubernetes.io/part-of": part_of,
-        "app.kubernetes.io/managed-by": "homeport",
+        **common(part_of),
     }
+
+
+def common(part_of: str) -> dict[str, str]:
+    """The labels of every object, those of no model too."""
+    return {"app.kubernetes.io/part-of": part_of, "app.kubernetes.io/managed-by": "homeport"}
 
 
 def instance(plan: ModelPlan) -> dict[str, str]:

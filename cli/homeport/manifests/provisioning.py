@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from homeport.errors import Problem, SpecError
-from homeport.manifests import disks, pods, weights
+from homeport.manifests import disks, naming, pods, weights
 from homeport.manifests.targets import COMPUTE_CLASS, Platform, platform
 from homeport.manifests.values import Meta, Toleration, Value
 from homeport.planning import pools
@@ -237,8 +237,7 @@ def accelerator(plan: Plan, instance_type: str, gpu: str) -> str:
 
 
 def _meta(plan: Plan, pool: Pool) -> Meta:
-    labels = {"app.kubernetes.io/managed-by": "homeport", "app.kubernetes.io/part-of": plan.spec.name}
-    return Meta(name=pool_name(plan, pool), namespace=None, labels=labels)
+    return Meta(name=pool_name(plan, pool), namespace=None, labels=naming.common(plan.spec.name))
 
 
 def is_spot(plan: Plan) -> bool:

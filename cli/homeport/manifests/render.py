@@ -136,11 +136,7 @@ class Renderer:
         meta = Meta(
             name=self.namespace_name,
             namespace=None,
-            labels={
-                "app.kubernetes.io/part-of": self.plan.spec.name,
-                "app.kubernetes.io/managed-by": "homeport",
-                **RESTRICTED,
-            },
+            labels={**naming.common(self.plan.spec.name), **RESTRICTED},
         )
         shape = _shape(Item(kind="Namespace", stem="namespace", value=Namespace(meta=meta)))
         return _document(shape, None, None)
